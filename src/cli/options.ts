@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { usageError } from '../util/errors.js';
+import type { PlanOptions } from '../plan/planner.js';
+import { labKinds, type LabKind } from '../plan/types.js';
+import { shellQuote } from './package.js';
+
+/** Options of every command that resolves a plan. */
+export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number }
+
+export function addPlanOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--seed <seed>', 'repeat a run: everything random follows from it (default: a new one)').argParser(seed))
+    .addOption(new Option('--lab <kind>', 'where to run').choices(labKinds).default('loopback'))
+    .option('--filter <text>', 'only scenarios whose name or title contains it')
+    .addOption(new Option('--gateways <n>', 'gateways of the lab (1–16)').argParser(integer(1, 16)))
+    .addOption(new Option('--namespaces <n>', 'namespaces of the subsystem (1–1024)').argParser(integer(1, 1_024)))
+    .addOption(new Option('--ana-groups <n>', 'ANA groups the namespaces are spread over (1–16, at most one per gateway)').argParser(integer(1, 16)))
+    .addOption(new Option('--time-scale <factor>', 'factor on Ceph’s and Linux’s default timers (0.05–10; loopback: 0.25)').argParser(decimal(0.05, 10)));
+}
+
+export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
+  return {
+    seed: flags.seed ?? randomBytes(4).toString('hex'), lab: flags.lab,
+    ...(flags.gateways === undefined ? {} : { gateways: flags.gateways }),
+    ...(flags.namespaces === undefined ? {} : { namespaces: flags.namespaces }),
+    ...(flags.anaGroups === undefined ? {} : { anaGroups: flags.anaGroups }),
+    ...(flags.timeScale === undefined ? {} : { timeScale: flags.timeScale }),
+  };
+}
+
+/** The flags that reproduce these options on a command line. */
+export function planArguments(options: PlanOptions): string {
+  const words = ['--seed', options.seed, '--lab', options.lab];
+  if (options.gateways !== undefined) words.push('--gateways', String(options.gateways));
+  if (options.namespaces !== undefined) words.push('--namespaces', String(options.namespaces));
+  if (options.anaGroups !== undefined) words.push('--ana-groups', String(options.anaGroups));
+  if (options.timeScale !== undefined) words.push('--time-scale', String(options.timeScale));
+  return words.map(shellQuote).join(' ');
+}
+
+function seed(text: string): string {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(text)) throw new InvalidArgumentError('A seed is 1–64 letters, digits, hyphens and underscores (it names a folder).');
+  return text;
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) throw new InvalidArgumentError(`A whole number from ${min} to ${max} is wanted.`);
+    return value;
+  };
+}
+
+function decimal(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || value < min || value > max) throw new InvalidArgumentError(`A number from ${min} to ${max} is wanted.`);
+    return value;
+  };
+}
+
+/** A positional that must be given as text; commander has no check of its own for empty words. */
+export function notEmpty(text: string, what: string): string {
+  if (text.trim() === '') throw usageError('EMPTY_ARGUMENT', `${what} is empty`);
+  return text;
+}

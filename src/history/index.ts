@@ -1,0 +1,15 @@
+export * from './events.js';
+export * from './journal-types.js';
+export { journalFormat, JournalFormatError, opBlocksMax } from './journal-format.js';
+export type { JournalOp, JournalOutcome, JournalPurpose } from './journal-format.js';
+export { batchedTypes, batchMaxMs, HistoryWriter } from './writer.js';
+export type { EventOrigin, HistoryListener, HistoryWriterOptions } from './writer.js';
+export { readHistory } from './reader.js';
+export type { HistoryContents } from './reader.js';
+export { completionMaxMs, JournalWriter } from './journal-writer.js';
+export type { JournalWriterOptions } from './journal-writer.js';
+export { ReadObservations } from './read-observations.js';
+export { JournalCursor, scanJournal } from './journal-scan.js';
+export type { JournalEnd, JournalScan, JournalVisitor } from './journal-scan.js';
+export { journalFileName, openJournalSource } from './journal-source.js';
+export type { JournalFiles } from './journal-source.js';

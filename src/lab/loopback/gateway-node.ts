@@ -1,0 +1,136 @@
+import { randomInt } from 'node:crypto';
+import type { EventBody, NodeEvent } from '../../history/events.js';
+import type { Plan } from '../../plan/types.js';
+import { infraError } from '../../util/errors.js';
+import type { GatewayNode } from '../types.js';
+import type { LoopbackLab } from './lab.js';
+import { loopbackAddress } from './lab.js';
+import type { MemberProcess } from './member-process.js';
+
+/** Exit codes with which a gateway process ends itself by its own rules, and what they mean (members/gateway.ts). */
+const selfEndCodes: ReadonlyMap<number, string> = new Map([
+  [10, 'the monitor had failed it over'],
+  [11, 'the monitor was silent for too long'],
+  [12, 'the store had fenced it'],
+]);
+
+type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
+
+export interface LoopbackGatewayOptions {
+  name: string;
+  index: number;
+  plan: Plan;
+  lab: LoopbackLab;
+  storePort: number;
+  monitorPort: number;
+  hostPorts: number[];
+  /** Points the hosts' links at the port on which the gateway listens now. */
+  retarget: (port: number) => Promise<void>;
+}
+
+/** A gateway of the loopback lab: one process per incarnation, each with a store client address of its own. */
+export class LoopbackGateway implements GatewayNode {
+  readonly name: string;
+  readonly hostPorts: number[];
+  readonly #options: LoopbackGatewayOptions;
+  #member: MemberProcess | undefined;
+  #killed: MemberProcess | undefined;
+  #state: GatewayState | undefined;
+  #targetPort = 0;
+  #servingWaiters: (() => void)[] = [];
+
+  constructor(options: LoopbackGatewayOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.hostPorts = options.hostPorts;
+  }
+
+  get pid(): number | undefined {
+    return this.#member?.running === true ? this.#member.pid : undefined;
+  }
+
+  async start(): Promise<void> {
+    if (this.#member?.running === true) return;
+    const { plan, index, lab, storePort, monitorPort } = this.#options;
+    const { topology, shape } = plan;
+    this.#state = undefined;
+    this.#member = lab.startMember(this.name, 'gateway', 'gateway', {
+      name: this.name, index, pool: topology.pool, group: topology.group, nqn: topology.nqn, namespaces: topology.namespaces,
+      store: { host: loopbackAddress, port: storePort }, monitor: { host: loopbackAddress, port: monitorPort },
+      listener: { host: loopbackAddress, port: 0, advertised: { host: loopbackAddress, port: this.hostPorts[0] } },
+      timers: shape.timers,
+      // A new incarnation must be a new RADOS client: the old address may be on the blocklist.
+      nonce: randomInt(1, 0x7fffffff),
+      digests: { header: shape.headerDigest, data: shape.dataDigest },
+    });
+    await this.#member.info;
+  }
+
+  async kill(): Promise<void> {
+    const member = this.#running();
+    this.#killed = member;
+    member.signal('SIGKILL');
+    await member.exited;
+  }
+
+  async stop(): Promise<void> {
+    const member = this.#running();
+    this.#killed = member;
+    await member.end();
+  }
+
+  async listeners(): Promise<string[]> {
+    return (await this.#running().request<GatewayState>('state')).listeners;
+  }
+
+  async removeListeners(): Promise<void> {
+    await this.#running().request('listenerDel');
+  }
+
+  async addListeners(): Promise<void> {
+    await this.#running().request('listenerAdd');
+  }
+
+  /** Resolves when it has opened a listener and the links lead there; an infra error when it ends first. */
+  async serving(): Promise<void> {
+    const member = this.#running();
+    const served = new Promise<'serving'>((resolve) => {
+      if (this.#state?.serving === true) resolve('serving');
+      else this.#servingWaiters.push(() => resolve('serving'));
+    });
+    const outcome = await Promise.race([served, member.exited]);
+    if (outcome !== 'serving') {
+      throw infraError('GATEWAY_START', `${this.name} ended before it served (${outcome.signal ?? `exit code ${outcome.exitCode}`})`, { details: member.logTail() });
+    }
+  }
+
+  /**
+   * What an end of its process means: `meant` by whoever killed or stopped it; `by-rule`, one of the rules
+   * by which a gateway ends itself, which the checkers judge; anything else breaks the lab.
+   */
+  classifyExit(member: MemberProcess, exitCode: number | null): { kind: 'meant' | 'by-rule' | 'unexpected'; detail?: string } {
+    if (member === this.#killed) return { kind: 'meant' };
+    const rule = exitCode === null ? undefined : selfEndCodes.get(exitCode);
+    return rule === undefined ? { kind: 'unexpected' } : { kind: 'by-rule', detail: `ended itself: ${rule}` };
+  }
+
+  /** The lab passes every event of this gateway's process by here. */
+  observe(event: NodeEvent): void {
+    if (event.type !== 'gw.state') return;
+    this.#state = event;
+    const port = Number(/:(\d+)$/.exec(event.listeners[0] ?? '')?.[1] ?? 0);
+    if (port !== 0 && port !== this.#targetPort) {
+      this.#targetPort = port;
+      void this.#options.retarget(port).then(() => this.#announceServing(), () => undefined);
+    } else if (event.serving && port !== 0) this.#announceServing();
+  }
+
+  #announceServing(): void {
+    for (const waiter of this.#servingWaiters.splice(0)) waiter();
+  }
+
+  #running(): MemberProcess {
+    if (this.#member?.running !== true) throw new Error(`${this.name} is not running`);
+    return this.#member;
+  }
+}

@@ -1,0 +1,33 @@
+import type { HostNode } from '../types.js';
+import type { MemberProcess } from './member-process.js';
+
+/** The userspace initiator of the loopback lab, in a process of its own. */
+export class LoopbackHost implements HostNode {
+  readonly name: string;
+  readonly #member: MemberProcess;
+
+  constructor(name: string, member: MemberProcess) {
+    this.name = name;
+    this.#member = member;
+  }
+
+  async connect(): Promise<void> {
+    await this.#member.request('connect');
+  }
+
+  async inventory(label: string): Promise<void> {
+    await this.#member.request('inventory', { label });
+  }
+
+  async startLoad(): Promise<void> {
+    await this.#member.request('startLoad');
+  }
+
+  async stopLoad(): Promise<void> {
+    await this.#member.request('stopLoad');
+  }
+
+  async reread(pass: 'at-once' | 'delayed'): Promise<void> {
+    await this.#member.request('reread', { pass });
+  }
+}

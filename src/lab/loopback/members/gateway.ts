@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { UserspaceGateway } from '../../../gateway/userspace-gateway.js';
+import type { AgentEndReason } from '../../../gateway/agent/index.js';
+import { connectEmbeddedMonitor } from '../../../monitor/embedded-client.js';
+import type { LabTimers } from '../../../plan/types.js';
+import { StoreClient } from '../../../store/index.js';
+import { runMember } from '../member.js';
+
+/** One incarnation of a gateway as a process of its own: agent, NVMe/TCP target, store client. */
+const addressSchema = z.strictObject({ host: z.string().min(1), port: z.int().min(1).max(65_535) });
+const configSchema = z.strictObject({
+  name: z.string().min(1),
+  /** Only for the log: the group index comes from the monitor. */
+  index: z.int().min(0).optional(),
+  pool: z.string().min(1),
+  group: z.string(),
+  nqn: z.string().min(1),
+  namespaces: z.array(z.object({
+    nsid: z.int().min(1), uuid: z.string(), nguid: z.string(), anaGroup: z.int().min(1), image: z.string().min(1),
+  })),
+  store: addressSchema,
+  monitor: addressSchema,
+  listener: z.strictObject({ host: z.string().min(1), port: z.int().min(0).max(65_535), advertised: addressSchema.optional() }),
+  /** The planner has checked them. */
+  timers: z.custom<LabTimers>((value) => typeof value === 'object' && value !== null && 'beaconMs' in value, 'the timers'),
+  /** Of the store client, new for every incarnation: the old address may be on the blocklist. */
+  nonce: z.int().min(1).max(0xffff_ffff),
+  /** What the target agrees to when a host asks. */
+  digests: z.strictObject({ header: z.boolean(), data: z.boolean() }).default({ header: true, data: true }),
+  onFenced: z.enum(['end', 'stay']).default('end'),
+});
+export type GatewayMemberConfig = z.input<typeof configSchema>;
+export interface GatewayMemberInfo {
+  /** `127.0.0.1:0/nonce`: what the monitor blocklists to fence this incarnation. */
+  storeAddress: string;
+}
+
+/** How the process exits after each way in which a gateway ends; the lab tells them apart by it. */
+const exitCodes: Record<AgentEndReason, number> = {
+  'stopped': 0, 'control-failed': 1, 'failed-over': 10, 'monitor-silent': 11, 'fenced': 12,
+};
+/** A gateway outlasts the largest queue count that a host of the lab may ask for. */
+const ioQueuesMax = 64;
+/** Time for the last reply and events to leave before the process ends, milliseconds. */
+const farewellMs = 20;
+
+runMember('gateway', async (rawConfig, context) => {
+  const config = configSchema.parse(rawConfig);
+  const { name, pool, group, nqn, namespaces, timers, nonce, digests, onFenced } = config;
+  const { advertised, ...bind } = config.listener;
+  const store = await StoreClient.connect({ ...config.store, name, nonce });
+  store.onDisconnect((reason) => context.log(`store connection lost: ${reason}`));
+  store.onReconnect(() => context.log('store connected'));
+  // One incarnation is one entity to both of them, told apart from the last one by its nonce.
+  const monitor = connectEmbeddedMonitor({ ...config.monitor, entity: store.address, log: (line) => context.log(line) });
+  const gateway = new UserspaceGateway({
+    name, pool, group, nqn, namespaces, timers, monitor, store,
+    listener: { ...bind, ...(advertised === undefined ? {} : { advertised }) },
+    target: { allowHeaderDigest: digests.header, allowDataDigest: digests.data, ioQueuesMax },
+    agent: { onFenced },
+    onState: (state) => context.emit(state),
+    log: (line) => context.log(line),
+  });
+  const close = async (): Promise<void> => {
+    await gateway.stop();
+    await Promise.all([monitor.close(), store.close()]);
+  };
+  void gateway.ended.then(({ reason, detail }) => {
+    process.stderr.write(`${name} ended: ${reason}: ${detail}\n`);
+    // Nothing is served any more; whoever restarts it starts a new incarnation.
+    setTimeout(() => process.exit(exitCodes[reason]), farewellMs);
+  });
+  gateway.start();
+  const info: GatewayMemberInfo = { storeAddress: store.address };
+  return {
+    info,
+    handlers: {
+      state: () => gateway.state(),
+      listenerDel: () => gateway.removeListeners(),
+      listenerAdd: () => gateway.addListeners(),
+      shutdown: () => gateway.stop(),
+    },
+    stop: close,
+  };
+});

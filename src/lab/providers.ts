@@ -1,0 +1,14 @@
+import type { LabKind, Plan } from '../plan/types.js';
+import { LoopbackLab } from './loopback/lab.js';
+import type { Lab, LabEventSink } from './types.js';
+
+export interface LabOptions { runId: string; runDir: string; sink: LabEventSink }
+
+const providers: Record<LabKind, (plan: Plan, options: LabOptions) => Lab> = {
+  loopback: (plan, options) => new LoopbackLab({ plan, ...options }),
+};
+
+/** The lab that the plan asks for, not yet up. */
+export function createLab(plan: Plan, options: LabOptions): Lab {
+  return providers[plan.lab](plan, options);
+}

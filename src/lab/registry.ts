@@ -1,0 +1,118 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { sleep } from '../util/clock.js';
+import { isSameProcess, processStartTime } from './process-identity.js';
+
+/**
+ * The list of labs that are up on this machine, one small file each, so that what a killed harness left
+ * behind is found by the next run or by `pathproof lab down`. Every process is recorded with its pid and
+ * its start time: a pid alone may meanwhile belong to somebody else.
+ */
+const recordSchema = z.object({
+  lab: z.string(),
+  harness: z.object({ pid: z.number(), startTime: z.string() }),
+  runDir: z.string(),
+  /** Folders that belong to the lab alone and go with it. */
+  scratch: z.array(z.string()),
+  members: z.array(z.object({ name: z.string(), pid: z.number(), startTime: z.string() })),
+});
+export type LabRecord = z.infer<typeof recordSchema>;
+
+/** `$PATHPROOF_STATE`, else `$XDG_STATE_HOME/pathproof`, else `~/.local/state/pathproof`. */
+export function stateDir(): string {
+  const { PATHPROOF_STATE, XDG_STATE_HOME } = process.env;
+  if (PATHPROOF_STATE !== undefined && PATHPROOF_STATE !== '') return PATHPROOF_STATE;
+  return join(XDG_STATE_HOME !== undefined && XDG_STATE_HOME !== '' ? XDG_STATE_HOME : join(homedir(), '.local', 'state'), 'pathproof');
+}
+
+export class LabRegistration {
+  readonly #file: string;
+  readonly #record: LabRecord;
+
+  constructor(lab: string, runDir: string, scratch: string[]) {
+    const dir = join(stateDir(), 'labs');
+    mkdirSync(dir, { recursive: true });
+    const startTime = processStartTime(process.pid);
+    if (startTime === undefined) throw new Error('cannot read the start time of this process');
+    this.#record = { lab, harness: { pid: process.pid, startTime }, runDir, scratch, members: [] };
+    this.#file = join(dir, `${process.pid}-${Date.now().toString(36)}-${Math.floor(Math.random() * 1e6).toString(36)}.json`);
+    this.#write();
+  }
+
+  add(name: string, pid: number): void {
+    // A process that is already gone needs no record.
+    const startTime = processStartTime(pid);
+    if (startTime !== undefined) this.#record.members.push({ name, pid, startTime });
+    this.#write();
+  }
+
+  removePid(pid: number): void {
+    this.#record.members = this.#record.members.filter((m) => m.pid !== pid);
+    this.#write();
+  }
+
+  close(): void {
+    rmSync(this.#file, { force: true });
+  }
+
+  #write(): void {
+    // Written aside and renamed, so that a reader never sees half a record.
+    writeFileSync(`${this.#file}.new`, JSON.stringify(this.#record));
+    renameSync(`${this.#file}.new`, this.#file);
+  }
+}
+
+export interface Leftover { file: string; record: LabRecord; harnessAlive: boolean; alive: LabRecord['members'] }
+
+/** All recorded labs, with what of them still runs. Unreadable records are removed: they name nothing to end. */
+export function findLabs(): Leftover[] {
+  const dir = join(stateDir(), 'labs');
+  let files: string[];
+  try {
+    files = readdirSync(dir).filter((f) => f.endsWith('.json'));
+  } catch {
+    return [];
+  }
+  return files.flatMap((name) => {
+    const file = join(dir, name);
+    let record: LabRecord;
+    try {
+      record = recordSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    } catch {
+      rmSync(file, { force: true });
+      return [];
+    }
+    return [{ file, record, harnessAlive: isSameProcess(record.harness), alive: record.members.filter(isSameProcess) }];
+  });
+}
+
+/** Ends every process of one recorded lab (SIGKILL: a paused member would not answer anything else) and removes what belongs to it. */
+export async function removeLab(leftover: Leftover): Promise<{ ended: string[] }> {
+  const ended: string[] = [];
+  for (const member of leftover.alive) {
+    try {
+      process.kill(member.pid, 'SIGKILL');
+      ended.push(`${member.name} (pid ${member.pid})`);
+    } catch {
+      // It ended by itself between the look and the signal.
+    }
+  }
+  const deadline = Date.now() + 5_000;
+  while (leftover.alive.some(isSameProcess) && Date.now() < deadline) await sleep(20);
+  const stuck = leftover.alive.filter(isSameProcess);
+  if (stuck.length > 0) throw new Error(`still running after SIGKILL: ${stuck.map((m) => `${m.name} (pid ${m.pid})`).join(', ')}`);
+  for (const dir of leftover.record.scratch) rmSync(dir, { recursive: true, force: true });
+  rmSync(leftover.file, { force: true });
+  return { ended };
+}
+
+/** Ends what harnesses that no longer run left behind. Labs with a live harness are not touched. */
+export async function removeAbandonedLabs(): Promise<{ runDir: string; ended: string[] }[]> {
+  const removed = [];
+  for (const leftover of findLabs().filter((l) => !l.harnessAlive)) {
+    removed.push({ runDir: leftover.record.runDir, ...(await removeLab(leftover)) });
+  }
+  return removed;
+}

@@ -1,0 +1,80 @@
+import type { Ability } from '../fault/specs.js';
+import type { EventBody, NodeEvent } from '../history/events.js';
+import type { CommandReply } from '../monitor/client.js';
+
+/** Direction of a link, seen from the side that opens connections. */
+export type LinkDirection = 'both' | 'forward' | 'backward';
+export type LinkCutMode = 'drop' | 'reset';
+
+/** Counters of one link since the lab came up; what a fault's confirmation looks at. */
+export interface LinkStats {
+  name: string;
+  cut: { mode: LinkCutMode; direction: LinkDirection } | null;
+  connections: number;
+  bytesForward: number;
+  bytesBackward: number;
+}
+
+/** One gateway node. A method that its lab cannot offer is absent from `Lab.abilities`. */
+export interface GatewayNode {
+  readonly name: string;
+  /** Pid of the running process, undefined while it is down. */
+  readonly pid: number | undefined;
+  /** SIGKILL. Resolves when the process was reaped. */
+  kill(): Promise<void>;
+  /** Orderly end of the daemon (SIGTERM). */
+  stop(): Promise<void>;
+  /** A new incarnation, with a new store client address. Resolves when the process runs, not when it serves. */
+  start(): Promise<void>;
+  /** The addresses of its own listeners, by its own word. */
+  listeners(): Promise<string[]>;
+  removeListeners(): Promise<void>;
+  addListeners(): Promise<void>;
+}
+
+export interface HostNode {
+  readonly name: string;
+  /** Connects every path; resolves when all namespaces have a usable path. */
+  connect(): Promise<void>;
+  /** Emits a host.inventory event with this label. */
+  inventory(label: string): Promise<void>;
+  startLoad(): Promise<void>;
+  stopLoad(): Promise<void>;
+  reread(pass: 'at-once' | 'delayed'): Promise<void>;
+}
+
+/** Administrator's access to the monitor. */
+export interface MonitorNode {
+  command(command: Record<string, string | number>): Promise<CommandReply>;
+}
+
+/** Links have the names `gw1-store`, `gw1-monitor`, `host1-gw1`, `monitor-store`. */
+export interface LinkNode {
+  cut(link: string, mode: LinkCutMode, direction: LinkDirection): Promise<void>;
+  heal(link: string): Promise<void>;
+  stats(link: string): Promise<LinkStats>;
+}
+
+export interface StoreNode {
+  state(): Promise<{ epoch: number; blocklist: string[] }>;
+}
+
+/**
+ * The nodes under test. `up` and `down` are idempotent; `down` also undoes a half-done `up`. A lab that
+ * cannot be brought up throws an infra error (exit 3) with the last lines of the log of the node to blame.
+ */
+export interface Lab {
+  readonly abilities: ReadonlySet<Ability>;
+  readonly gateways: ReadonlyMap<string, GatewayNode>;
+  readonly host: HostNode;
+  readonly monitor: MonitorNode;
+  readonly links: LinkNode;
+  readonly store: StoreNode;
+  up(progress: (step: string) => void): Promise<void>;
+  down(): Promise<void>;
+  /** Settles with a reason when a node that nobody meant to end ends; the run is `infra` then. */
+  readonly broken: Promise<string>;
+}
+
+/** What a lab does with what its nodes report. `node` is the name of the reporting node. */
+export type LabEventSink = (node: string, event: NodeEvent | EventBody) => void;

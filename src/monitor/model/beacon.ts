@@ -1,0 +1,112 @@
+import type { Beacon } from '../client.js';
+import { unicastMap } from './export.js';
+import { findFailback } from './failback.js';
+import { markCreated, markDown } from './failover.js';
+import { checkBeaconTimeouts, fireTimers } from './periodic.js';
+import type { Transaction } from './transaction.js';
+import { groupKeyOf, hasListener, setState, type GatewayRecord, type HaGroup } from './types.js';
+
+/** Whose map a beacon is answered with once its changes are committed; undefined: no answer. */
+export type Answer = { group: HaGroup; gateway: GatewayRecord } | 'not-created' | undefined;
+
+/** This session is the gateway's now; another gateway that had the same address loses it (ceph PR 63003). */
+function setAddress(group: HaGroup, gateway: GatewayRecord, address: string): void {
+  for (const other of group.gateways.values()) if (other.address === address) other.address = undefined;
+  gateway.address = address;
+}
+
+function forgetSuspicions(group: HaGroup, gateway: GatewayRecord): void {
+  for (const [anaGroup, id] of group.suspects) if (id === gateway.id) group.suspects.delete(anaGroup);
+}
+
+/** A CREATED beacon: a new incarnation of the gateway has started; whatever the old one did is over. */
+function handleCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord, address: string): void {
+  const { beaconGraceMs, skipFailoversMs } = txn.model.timers;
+  gateway.subsystems = [];
+  gateway.lastGwmapEpoch = -1;
+  gateway.mapWasCurrent = false;
+  forgetSuspicions(group, gateway);
+  if (gateway.availability === 'AVAILABLE') {
+    // Fast reboot: gone and back within the grace. It will be AVAILABLE in a moment; a takeover would only shake the hosts.
+    markCreated(txn, group, gateway);
+    txn.suppressFailovers(group, skipFailoversMs);
+  } else if (!gateway.performedFullStartup) {
+    gateway.performedFullStartup = true;
+    setAddress(group, gateway, address);
+    txn.change(group);
+    // Gone and back this soon may be a rolling redeploy: spare the group a failover and a failback per gateway.
+    if (txn.nowMs - (gateway.lastDownMs - beaconGraceMs) < skipFailoversMs) txn.suppressFailovers(group, skipFailoversMs);
+  }
+  gateway.lastBeaconMs = txn.nowMs;
+}
+
+/** An AVAILABLE beacon of a gateway that may serve. */
+function keepAlive(txn: Transaction, group: HaGroup, gateway: GatewayRecord, lastOsdEpoch: number): void {
+  gateway.lastBeaconMs = txn.nowMs;
+  if (gateway.availability !== 'AVAILABLE') {
+    gateway.availability = 'AVAILABLE';
+    forgetSuspicions(group, gateway);
+    txn.change(group);
+    findFailback(txn, group, gateway);
+    return;
+  }
+  for (const [anaGroup, { wait }] of gateway.states) {
+    if (wait === undefined || wait.tokens.size > 0 || lastOsdEpoch < wait.epoch) continue;
+    setState(gateway, anaGroup, { name: 'ACTIVE' });
+    txn.change(group);
+  }
+}
+
+/** One beacon, in the order of NVMeofGwMon::prepare_beacon. */
+export function handleBeacon(txn: Transaction, address: string, beacon: Beacon): Answer {
+  checkBeaconTimeouts(txn);
+  const group = txn.model.groups.get(groupKeyOf(beacon.pool, beacon.group));
+  const gateway = group?.gateways.get(beacon.gwId);
+  if (group === undefined || gateway === undefined) {
+    // A gateway that nobody created is told so while it starts, and not heard otherwise.
+    return beacon.availability === 'CREATED' ? 'not-created' : undefined;
+  }
+  if (beacon.availability === 'CREATED') {
+    handleCreated(txn, group, gateway, address);
+    return { group, gateway };
+  }
+  if (gateway.availability === 'UNAVAILABLE' && !gateway.performedFullStartup) {
+    // It was taken over and does not know it: the empty map makes it exit.
+    return { group, gateway };
+  }
+  if (gateway.availability === 'DELETING') return undefined;
+  if (gateway.address !== address) {
+    setAddress(group, gateway, address);
+    txn.change(group);
+  }
+  gateway.lastGwmapEpoch = beacon.lastGwmapEpoch;
+  gateway.mapWasCurrent = beacon.lastGwmapEpoch === group.gwEpoch;
+
+  if (beacon.availability === 'UNAVAILABLE') {
+    // Its nonces are needed for the blocklist: a list that a dying gateway could not fill does not replace them.
+    if (beacon.subsystems.length > 0) gateway.subsystems = beacon.subsystems;
+    if (gateway.lastBeaconMs !== undefined) markDown(txn, group, gateway);
+    fireTimers(txn);
+    return { group, gateway };
+  }
+  if (JSON.stringify(gateway.subsystems) !== JSON.stringify(beacon.subsystems)) {
+    gateway.subsystems = beacon.subsystems;
+    txn.touch();
+  }
+  if (gateway.adminState === 'DISABLED' || !hasListener(gateway)) {
+    // Treated as CREATED. From here on it is not watched either: it has nothing that could be taken over.
+    if (gateway.lastBeaconMs !== undefined) markCreated(txn, group, gateway);
+    fireTimers(txn);
+    return { group, gateway };
+  }
+  keepAlive(txn, group, gateway, beacon.lastOsdEpoch);
+  fireTimers(txn);
+  const acknowledge = gateway.beaconIndex++ % txn.model.beaconsTillAck === 0;
+  return acknowledge && !txn.hasChanged(group) ? { group, gateway } : undefined;
+}
+
+/** Sends the answer after the commit, so that it carries the new epoch, unless the commit itself has told the gateway. */
+export function answerBeacon(txn: Transaction, address: string, answer: Answer): void {
+  if (answer === undefined || txn.hasMapFor(address)) return;
+  txn.sendMap(address, answer === 'not-created' ? { epoch: 0, entry: undefined } : unicastMap(answer.group, answer.gateway));
+}

@@ -1,0 +1,80 @@
+import { exportedState } from './export.js';
+import { grantGroup } from './fence.js';
+import type { Transaction } from './transaction.js';
+import { anaGroupsOf, gatewaysInOrder, setState, stateOf, type GatewayRecord, type HaGroup } from './types.js';
+
+/** Ends a failback that `holder` was giving the group away in: the owner that waited for it is STANDBY again. */
+function rollBackFailback(group: HaGroup, anaGroup: number): void {
+  for (const gateway of group.gateways.values()) {
+    if (stateOf(gateway, anaGroup) === 'OWNER_FAILBACK_PREPARED') setState(gateway, anaGroup, { name: 'STANDBY' });
+  }
+}
+
+/**
+ * Declares a gateway down (beacon timeout, UNAVAILABLE beacon, disable, delete, blocklist wait expired):
+ * UNAVAILABLE unless DELETING, STANDBY in every group, and a takeover at once of each group in which it was ACTIVE.
+ */
+export function markDown(txn: Transaction, group: HaGroup, gateway: GatewayRecord): void {
+  if (gateway.availability !== 'DELETING') gateway.availability = 'UNAVAILABLE';
+  gateway.performedFullStartup = false;
+  gateway.lastDownMs = txn.nowMs;
+  gateway.lastBeaconMs = undefined;
+  gateway.lastGwmapEpoch = -1;
+  gateway.mapWasCurrent = false;
+  for (const [anaGroup, state] of gateway.states) {
+    // WAIT_FAILBACK_PREPARED: told to stop serving, but nobody knows whether it has heard it.
+    const mayServe = exportedState(state).state === 'OPTIMIZED' || state.name === 'WAIT_FAILBACK_PREPARED';
+    if (mayServe) group.suspects.set(anaGroup, gateway.id);
+  }
+  for (const anaGroup of anaGroupsOf(gateway)) {
+    const state = stateOf(gateway, anaGroup);
+    if (state === 'WAIT_FAILBACK_PREPARED') rollBackFailback(group, anaGroup);
+    if (state === 'ACTIVE') findFailover(txn, group, gateway, anaGroup);
+    setState(gateway, anaGroup, { name: 'STANDBY' });
+  }
+  txn.change(group);
+}
+
+/**
+ * The gateway is alive but must not serve: it restarted without having been missed (fast reboot), or it
+ * has no subsystem with a listener, or it is disabled. CREATED, STANDBY everywhere, no takeover now (the
+ * next tick finds its group abandoned) and no blocklist.
+ */
+export function markCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord): void {
+  gateway.availability = 'CREATED';
+  gateway.lastBeaconMs = undefined;
+  for (const anaGroup of anaGroupsOf(gateway)) {
+    if (stateOf(gateway, anaGroup) === 'WAIT_FAILBACK_PREPARED') rollBackFailback(group, anaGroup);
+    setState(gateway, anaGroup, { name: 'STANDBY' });
+  }
+  txn.change(group);
+}
+
+const transitional = ['OWNER_FAILBACK_PREPARED', 'WAIT_FAILBACK_PREPARED', 'WAIT_BLOCKLIST_CMPL'];
+
+/** The AVAILABLE gateway with the fewest ACTIVE groups, leaving out those in a transition; `busy` if there are only such. */
+function leastLoaded(gateways: readonly GatewayRecord[]): GatewayRecord | 'busy' | undefined {
+  const available = gateways.filter(({ availability }) => availability === 'AVAILABLE');
+  const load = (gateway: GatewayRecord): number => [...gateway.states.values()].filter(({ name }) => name === 'ACTIVE').length;
+  const settled = available.filter((gateway) => ![...gateway.states.values()].some(({ name }) => transitional.includes(name)));
+  const first = settled[0];
+  if (first === undefined) return available.length > 0 ? 'busy' : undefined;
+  return settled.reduce((best, gateway) => (load(gateway) < load(best) ? gateway : best), first);
+}
+
+/**
+ * Looks for a gateway to take the group over from `failed`. None is chosen while failovers are
+ * suppressed, while a takeover of the group is under way, or while all candidates are in a transition:
+ * the next tick tries again. Another location is considered only when the failed gateway's own has no
+ * AVAILABLE gateway at all.
+ */
+export function findFailover(txn: Transaction, group: HaGroup, failed: GatewayRecord, anaGroup: number): void {
+  if (txn.nowMs < group.suppressUntilMs) return;
+  if (stateOf(failed, anaGroup) !== 'ACTIVE' && failed.anaGroup !== anaGroup) return;
+  const gateways = gatewaysInOrder(group);
+  if (gateways.some((gateway) => stateOf(gateway, anaGroup) === 'WAIT_BLOCKLIST_CMPL')) return;
+  const near = leastLoaded(gateways.filter(({ location }) => location === failed.location));
+  const taker = near ?? leastLoaded(gateways);
+  if (taker === undefined || taker === 'busy') return;
+  grantGroup(txn, group, taker, anaGroup, failed);
+}

@@ -1,0 +1,133 @@
+import type { AvailabilityName, GroupStateName } from '../../history/events.js';
+import type { LabTimers } from '../../plan/types.js';
+import type { BeaconSubsystem, GatewayMap } from '../client.js';
+
+/** ANA groups, hence gateways, of one (pool, group): MAX_SUPPORTED_ANA_GROUPS of NVMeofGwMap. */
+export const maxGatewaysPerGroup = 16;
+
+/** mon_nvmeofgw_beacons_till_ack: an AVAILABLE gateway's beacons are acknowledged with a map once in so many. */
+export const defaultBeaconsTillAck = 15;
+
+/** The timers that the monitor obeys, milliseconds (see LabTimers for the Ceph setting behind each). */
+export type MonitorTimers = Pick<
+  LabTimers,
+  'beaconGraceMs' | 'monTickMs' | 'skipFailoversMs' | 'deleteSuppressMs' | 'failbackMs' | 'blocklistWaitMs' | 'deleteGraceMs'
+>;
+
+/** What a gateway in WAIT_BLOCKLIST_CMPL waits for. */
+export interface BlocklistWait {
+  /** Blocklist requests that the store has not executed yet. Until this is empty the group is exported to nobody. */
+  tokens: Set<number>;
+  /** Newest store epoch among the requests executed so far: the E that the taker must reach. */
+  epoch: number;
+  /** False for a takeover that sent no request of its own (a second group of the same dead gateway): nobody waits for E then. */
+  ackRequired: boolean;
+}
+
+/** One gateway's state for one ANA group. */
+export interface AnaGroupState {
+  name: GroupStateName;
+  /** When the state's timer ends (failback preparation, blocklist wait); evaluated at beacons and ticks only. */
+  timerEndMs?: number;
+  /** Only in WAIT_BLOCKLIST_CMPL. */
+  wait?: BlocklistWait;
+  /** Only in WAIT_FAILBACK_PREPARED: the group epoch with which both gateways are told to stop serving. */
+  preparedEpoch?: number;
+}
+
+/** What the monitor knows of one gateway: NvmeGwMonState. */
+export interface GatewayRecord {
+  id: string;
+  /** 1-based ANA group that this gateway owns. */
+  anaGroup: number;
+  availability: AvailabilityName;
+  adminState: 'ENABLED' | 'DISABLED';
+  location: string;
+  /** False from the moment it was declared down until its next CREATED beacon: until then it may still be the old incarnation. */
+  performedFullStartup: boolean;
+  /** As in its last beacon. Cleared when its nonces have been sent to the blocklist. */
+  subsystems: BeaconSubsystem[];
+  /** Key: 1-based ANA group. Every gateway has a state for every ANA group of its (pool, group). */
+  states: Map<number, AnaGroupState>;
+  /** Entity address of the session to which its maps go. */
+  address: string | undefined;
+  /** When its last counted beacon came; undefined: it is not watched (never beaconed, already down, or without listeners). */
+  lastBeaconMs: number | undefined;
+  /** When it was last declared down; -Infinity: never. */
+  lastDownMs: number;
+  /** Group epoch in its last beacon; -1: none since it started. */
+  lastGwmapEpoch: number;
+  /** Was that the group's present epoch when the beacon came? */
+  mapWasCurrent: boolean;
+  /** Beacons counted for the acknowledgement rule. */
+  beaconIndex: number;
+  deletingSinceMs: number | undefined;
+}
+
+/** One HA domain: a (pool, group) and its gateways. */
+export interface HaGroup {
+  key: string;
+  pool: string;
+  group: string;
+  /** GW-epoch: counts the changes that this group's gateways must know of. What unicast maps carry. */
+  gwEpoch: number;
+  gateways: Map<string, GatewayRecord>;
+  /** No failover is started in this group before this time. */
+  suppressUntilMs: number;
+  /** ANA group → the gateway that was declared down while it may have served the group and that is not blocklisted since. */
+  suspects: Map<number, string>;
+}
+
+/** A blocklist request on its way to the store. */
+export interface PendingBlocklist {
+  token: number;
+  groupKey: string;
+  /** ANA groups that nobody may serve before the store has executed the request. */
+  anaGroups: Set<number>;
+}
+
+/** What the caller has to do after an input; in order. */
+export type MonitorEffect =
+  /** Send `map` to the session with this entity address. */
+  | { kind: 'map'; address: string; map: GatewayMap }
+  /** Have the store blocklist all these addresses, retry until it has, then call `blocklistDone(now, token, epoch)`. */
+  | { kind: 'blocklist'; token: number; addresses: string[] }
+  /** The map changed and has this global epoch now. */
+  | { kind: 'commit'; epoch: number };
+
+export interface CommandResult {
+  /** 0 or a negative errno, as a mon command returns it. */
+  code: number;
+  status: string;
+  effects: MonitorEffect[];
+}
+
+/** Negative Linux errno values, as a mon command returns them. */
+export const Errno = { io: -5, exist: -17, invalid: -22, notSupported: -95 } as const;
+
+export function groupKeyOf(pool: string, group: string): string {
+  return JSON.stringify([pool, group]);
+}
+
+/** Gateways by id in byte order, as std::map keeps them: ties (fewest groups…) go to the first. */
+export function gatewaysInOrder(group: HaGroup): GatewayRecord[] {
+  return [...group.gateways.values()].sort((a, b) => Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)));
+}
+
+/** 1-based ANA groups of the (pool, group) in ascending order. */
+export function anaGroupsOf(gateway: GatewayRecord): number[] {
+  return [...gateway.states.keys()].sort((a, b) => a - b);
+}
+
+export function stateOf(gateway: GatewayRecord, anaGroup: number): GroupStateName {
+  return gateway.states.get(anaGroup)?.name ?? 'IDLE';
+}
+
+/** Replaces a state; whatever timer or wait the old one had ends with it. */
+export function setState(gateway: GatewayRecord, anaGroup: number, state: AnaGroupState): void {
+  gateway.states.set(anaGroup, state);
+}
+
+export function hasListener(gateway: GatewayRecord): boolean {
+  return gateway.subsystems.some((subsystem) => subsystem.listeners.length > 0);
+}

@@ -1,0 +1,143 @@
+/**
+ * Status values as the rest of pathproof carries them: SCT << 8 | SC, without the phase tag, CRD, More
+ * and DNR bits. 80h..BFh of SCT 1 depend on the command; the Fabrics meanings are listed.
+ */
+export const Status = {
+  success: 0x000,
+  invalidOpcode: 0x001,
+  invalidField: 0x002,
+  commandIdConflict: 0x003,
+  dataTransferError: 0x004,
+  powerLoss: 0x005,
+  internalError: 0x006,
+  abortRequested: 0x007,
+  abortedSqDeletion: 0x008,
+  abortedFailedFused: 0x009,
+  abortedMissingFused: 0x00a,
+  invalidNamespace: 0x00b,
+  commandSequenceError: 0x00c,
+  invalidSglSegment: 0x00d,
+  invalidSglCount: 0x00e,
+  dataSglLengthInvalid: 0x00f,
+  sglTypeInvalid: 0x011,
+  operationDenied: 0x015,
+  sglOffsetInvalid: 0x016,
+  hostIdInconsistent: 0x018,
+  keepAliveExpired: 0x019,
+  keepAliveTimeoutInvalid: 0x01a,
+  namespaceWriteProtected: 0x020,
+  commandInterrupted: 0x021,
+  transientTransportError: 0x022,
+  lbaOutOfRange: 0x080,
+  capacityExceeded: 0x081,
+  namespaceNotReady: 0x082,
+  reservationConflict: 0x083,
+  invalidQueueId: 0x101,
+  invalidQueueSize: 0x102,
+  abortLimitExceeded: 0x103,
+  asyncEventLimitExceeded: 0x105,
+  invalidLogPage: 0x109,
+  featureNotSaveable: 0x10d,
+  featureNotChangeable: 0x10e,
+  featureNotNamespaceSpecific: 0x10f,
+  anaGroupIdInvalid: 0x124,
+  connectIncompatibleFormat: 0x180,
+  connectControllerBusy: 0x181,
+  connectInvalidParameters: 0x182,
+  connectRestartDiscovery: 0x183,
+  connectInvalidHost: 0x184,
+  discoveryRestart: 0x190,
+  authenticationRequired: 0x191,
+  writeFault: 0x280,
+  unrecoveredReadError: 0x281,
+  guardCheckError: 0x282,
+  compareFailure: 0x285,
+  accessDenied: 0x286,
+  deallocatedBlock: 0x287,
+  anaInternal: 0x300,
+  anaPersistentLoss: 0x301,
+  anaInaccessible: 0x302,
+  anaTransition: 0x303,
+  controllerPathError: 0x360,
+  /** Made by the host, never on a wire. */
+  hostPathError: 0x370,
+  /** Made by the host, never on a wire. */
+  hostAborted: 0x371,
+} as const;
+
+const titles = new Map<number, string>([
+  [Status.success, 'Successful Completion'],
+  [Status.invalidOpcode, 'Invalid Command Opcode'],
+  [Status.invalidField, 'Invalid Field in Command'],
+  [Status.commandIdConflict, 'Command ID Conflict'],
+  [Status.dataTransferError, 'Data Transfer Error'],
+  [Status.powerLoss, 'Commands Aborted due to Power Loss Notification'],
+  [Status.internalError, 'Internal Error'],
+  [Status.abortRequested, 'Command Abort Requested'],
+  [Status.abortedSqDeletion, 'Command Aborted due to SQ Deletion'],
+  [Status.abortedFailedFused, 'Command Aborted due to Failed Fused Command'],
+  [Status.abortedMissingFused, 'Command Aborted due to Missing Fused Command'],
+  [Status.invalidNamespace, 'Invalid Namespace or Format'],
+  [Status.commandSequenceError, 'Command Sequence Error'],
+  [Status.invalidSglSegment, 'Invalid SGL Segment Descriptor'],
+  [Status.invalidSglCount, 'Invalid Number of SGL Descriptors'],
+  [Status.dataSglLengthInvalid, 'Data SGL Length Invalid'],
+  [Status.sglTypeInvalid, 'SGL Descriptor Type Invalid'],
+  [Status.operationDenied, 'Operation Denied'],
+  [Status.sglOffsetInvalid, 'SGL Offset Invalid'],
+  [Status.hostIdInconsistent, 'Host Identifier Inconsistent Format'],
+  [Status.keepAliveExpired, 'Keep Alive Timer Expired'],
+  [Status.keepAliveTimeoutInvalid, 'Keep Alive Timeout Invalid'],
+  [Status.namespaceWriteProtected, 'Namespace is Write Protected'],
+  [Status.commandInterrupted, 'Command Interrupted'],
+  [Status.transientTransportError, 'Transient Transport Error'],
+  [Status.lbaOutOfRange, 'LBA Out of Range'],
+  [Status.capacityExceeded, 'Capacity Exceeded'],
+  [Status.namespaceNotReady, 'Namespace Not Ready'],
+  [Status.reservationConflict, 'Reservation Conflict'],
+  [Status.invalidQueueId, 'Invalid Queue Identifier'],
+  [Status.invalidQueueSize, 'Invalid Queue Size'],
+  [Status.abortLimitExceeded, 'Abort Command Limit Exceeded'],
+  [Status.asyncEventLimitExceeded, 'Asynchronous Event Request Limit Exceeded'],
+  [Status.invalidLogPage, 'Invalid Log Page'],
+  [Status.featureNotSaveable, 'Feature Identifier Not Saveable'],
+  [Status.featureNotChangeable, 'Feature Not Changeable'],
+  [Status.featureNotNamespaceSpecific, 'Feature Not Namespace Specific'],
+  [Status.anaGroupIdInvalid, 'ANA Group Identifier Invalid'],
+  [Status.connectIncompatibleFormat, 'Connect Incompatible Format'],
+  [Status.connectControllerBusy, 'Connect Controller Busy'],
+  [Status.connectInvalidParameters, 'Connect Invalid Parameters'],
+  [Status.connectRestartDiscovery, 'Connect Restart Discovery'],
+  [Status.connectInvalidHost, 'Connect Invalid Host'],
+  [Status.discoveryRestart, 'Discover Restart'],
+  [Status.authenticationRequired, 'Authentication Required'],
+  [Status.writeFault, 'Write Fault'],
+  [Status.unrecoveredReadError, 'Unrecovered Read Error'],
+  [Status.guardCheckError, 'End-to-end Guard Check Error'],
+  [Status.compareFailure, 'Compare Failure'],
+  [Status.accessDenied, 'Access Denied'],
+  [Status.deallocatedBlock, 'Deallocated or Unwritten Logical Block'],
+  [Status.anaInternal, 'Internal Path Error'],
+  [Status.anaPersistentLoss, 'Asymmetric Access Persistent Loss'],
+  [Status.anaInaccessible, 'Asymmetric Access Inaccessible'],
+  [Status.anaTransition, 'Asymmetric Access Transition'],
+  [Status.controllerPathError, 'Controller Pathing Error'],
+  [Status.hostPathError, 'Host Pathing Error'],
+  [Status.hostAborted, 'Command Aborted By Host'],
+]);
+
+/** The specification's name of a status; `SCT 3h SC 7Fh` for one that is not known. */
+export function statusName(status: number): string {
+  const hex = (value: number): string => value.toString(16).toUpperCase();
+  return titles.get(status) ?? `SCT ${hex((status >> 8) & 7)}h SC ${hex(status & 0xff).padStart(2, '0')}h`;
+}
+
+/** Path related status (SCT 3): the command may succeed at once on another path. */
+export function isPathError(status: number): boolean {
+  return ((status >> 8) & 7) === 3;
+}
+
+/** SCT 3 codes that tell the ANA state of the namespace's group: the ANA log must be read again. */
+export function isAnaError(status: number): boolean {
+  return status === Status.anaPersistentLoss || status === Status.anaInaccessible || status === Status.anaTransition;
+}

@@ -1,0 +1,115 @@
+import type { AnaStateName, ControllerStateName, HistoryEvent, MonitorGatewayView } from '../history/events.js';
+
+interface PathView { gateway: string; nsUuid: string; nsid: number; anaGroup: number; ana: AnaStateName; controllerState: ControllerStateName }
+interface IoView { atUs: number; fromUs: number; reads: number; writes: number; inflight: number }
+
+/**
+ * What is known right now, folded from the events as they arrive: the runner waits on it, the status
+ * line shows it, and faults are confirmed by it. The verdicts do not come from here: checkers judge the
+ * stored history.
+ */
+export class LiveView {
+  readonly #paths = new Map<string, PathView>();
+  readonly #controllers = new Map<string, { gateway: string; state: ControllerStateName; sinceUs: number }>();
+  readonly #io = new Map<number, IoView>();
+  readonly #gatewayStates = new Map<string, Extract<HistoryEvent, { type: 'gw.state' }>>();
+  readonly #waiters = new Set<() => void>();
+  monitor: MonitorGatewayView[] = [];
+
+  /** Sums for the status line. */
+  iops = 0;
+  bytesPerSecond = 0;
+
+  apply(event: HistoryEvent): void {
+    switch (event.type) {
+      case 'host.path':
+        this.#paths.set(event.path, event);
+        break;
+      case 'host.path-gone':
+        this.#paths.delete(event.path);
+        break;
+      case 'host.controller':
+        this.#controllers.set(event.controller, { gateway: event.gateway, state: event.state, sinceUs: event.tUs });
+        break;
+      case 'mon.map':
+        this.monitor = event.gateways;
+        break;
+      case 'gw.state':
+        this.#gatewayStates.set(event.gateway, event);
+        break;
+      case 'io.stats':
+        this.#applyIo(event);
+        break;
+      default:
+        return;
+    }
+    for (const waiter of this.#waiters) waiter();
+  }
+
+  /** Gateways whose live controllers show the ANA group optimized on every path that they have to it. */
+  optimizedAt(group: number): string[] {
+    const found = new Map<string, boolean>();
+    for (const path of this.#paths.values()) {
+      if (path.anaGroup !== group) continue;
+      const optimized = path.controllerState === 'live' && path.ana === 'optimized';
+      found.set(path.gateway, (found.get(path.gateway) ?? true) && optimized);
+    }
+    return [...found].filter(([, optimized]) => optimized).map(([gateway]) => gateway);
+  }
+
+  /** The gateway that serves the group in the host's eyes; null when none or more than one does. */
+  ownerOf(group: number): string | null {
+    const owners = this.optimizedAt(group);
+    return owners.length === 1 ? owners[0]! : null;
+  }
+
+  monitorSays(gateway: string, group: number): string | undefined {
+    return this.monitor.find((g) => g.id === gateway)?.states[String(group)];
+  }
+
+  controllersOf(gateway: string): ControllerStateName[] {
+    return [...this.#controllers.values()].filter((c) => c.gateway === gateway).map((c) => c.state);
+  }
+
+  gatewayState(gateway: string): Extract<HistoryEvent, { type: 'gw.state' }> | undefined {
+    return this.#gatewayStates.get(gateway);
+  }
+
+  /** The last I/O window of a namespace that began after `sinceUs`. */
+  ioSince(nsid: number, sinceUs: number): IoView | undefined {
+    const io = this.#io.get(nsid);
+    return io !== undefined && io.fromUs >= sinceUs ? io : undefined;
+  }
+
+  /** Waits until the condition holds; false after `timeoutMs` or when aborted. Looked at again after every event. */
+  waitFor(condition: () => boolean, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    if (condition()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const finish = (result: boolean): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(look);
+        signal.removeEventListener('abort', giveUp);
+        resolve(result);
+      };
+      const look = (): void => {
+        if (condition()) finish(true);
+      };
+      const giveUp = (): void => finish(condition());
+      const timer = setTimeout(giveUp, timeoutMs);
+      this.#waiters.add(look);
+      if (signal.aborted) giveUp();
+      else signal.addEventListener('abort', giveUp, { once: true });
+    });
+  }
+
+  readonly #rates = new Map<number, { iops: number; bytesPerSecond: number }>();
+
+  #applyIo(event: Extract<HistoryEvent, { type: 'io.stats' }>): void {
+    this.#io.set(event.nsid, { atUs: event.tUs, fromUs: event.fromUs, reads: event.reads, writes: event.writes, inflight: event.inflight });
+    const seconds = Math.max(1, event.toUs - event.fromUs) / 1e6;
+    this.#rates.set(event.nsid, { iops: (event.reads + event.writes) / seconds, bytesPerSecond: (event.bytesRead + event.bytesWritten) / seconds });
+    const rates = [...this.#rates.values()];
+    this.iops = rates.reduce((sum, r) => sum + r.iops, 0);
+    this.bytesPerSecond = rates.reduce((sum, r) => sum + r.bytesPerSecond, 0);
+  }
+}

@@ -1,0 +1,117 @@
+import type { Bound, LabShape, LabTimers } from './types.js';
+
+type Term = Bound['terms'][number];
+
+/**
+ * What the machine under the lab may add to any one wait: process scheduling, garbage collection, and
+ * the neighbours of a shared virtual machine. One explicit term, so that a reader can subtract it; a
+ * stalled harness is not excused by it but found by the self-watch.
+ */
+export const machineNoiseMs = 1_000;
+
+/** Start of a gateway process: Node and its modules (0.2 s alone, several times that while others start), bind, first map. */
+export const gatewayStartMs = 5_000;
+
+/** I/O windows of the observers (io.stats) are this long; a wait that looks at them needs two. */
+export const observationWindowMs = 250;
+
+/**
+ * The bounds of a lab by name, each a sum of terms with reasons. Derived from the timers of the lab:
+ * NVMeofGwMon's (grace, tick, failback, delete suppression), the gateway's and the host's. Sources: the
+ * monitor's state machine and the measured times of real 20.2 clusters for the order of events; for the
+ * host, linux drivers/nvme/host/{tcp,core,multipath}.c.
+ */
+export function deriveBounds(shape: LabShape): Bound[] {
+  const t = shape.timers;
+  const noise: Term = { name: 'machine noise', ms: machineNoiseMs, reason: 'scheduling of a shared machine' };
+  const promotion: Term = { name: 'promotion', ms: t.beaconMs, reason: 'map to the new owner, its wait for the blocklist’s store epoch, ANA change, AEN and ANA log read by the host' };
+  const observation: Term = { name: 'observation', ms: 2 * observationWindowMs, reason: 'the first window with completed I/O has to end before it is seen' };
+  const detection: Term[] = [
+    { name: 'beacon grace', ms: t.beaconGraceMs, reason: 'the monitor waits this long after the last beacon' },
+    { name: 'grace check', ms: Math.max(t.beaconMs, t.monTickMs), reason: 'the grace is checked at any gateway’s beacon, or at the monitor’s tick when no other gateway sends any' },
+  ];
+  const failover = [...detection, promotion, noise];
+  const removal: Term[] = [
+    { name: 'delete suppression', ms: t.deleteSuppressMs, reason: 'failovers of the group are suppressed after a delete' },
+    { name: 'monitor tick', ms: t.monTickMs, reason: 'the move is decided at the next tick' },
+    { name: 'blocklist busy', ms: t.beaconMs, reason: 'a taker that is in a transition takes nothing else before its next beacon' },
+    promotion, noise,
+  ];
+  const listener: Term[] = [
+    { name: 'beacon', ms: t.beaconMs, reason: 'the next beacon says that there are no listeners' },
+    { name: 'monitor tick', ms: t.monTickMs, reason: 'the group of a gateway without listeners is handed over at the tick' },
+    promotion, noise,
+  ];
+  const ioTimeout: Term[] = [
+    longerOf(
+      { name: 'I/O timeout', ms: t.ioTimeoutMs, reason: 'commands in the cut-off gateway end only by the host’s timeout; then all commands of that controller fail over at once' },
+      sum('detection', detection),
+    ),
+    promotion, noise,
+  ];
+  const failback: Term[] = [
+    longerOf(
+      sum('failback window', [
+        { name: 'failback timer', ms: t.failbackMs, reason: 'both gateways are inaccessible for it' },
+        { name: 'beacons', ms: 2 * t.beaconMs, reason: 'the group returns when beacons of both gateways carry the new map epoch' },
+        { name: 'tick', ms: t.monTickMs, reason: 'the timer is looked at with beacons and ticks' },
+      ]),
+      { name: 'reconnect delay', ms: t.reconnectDelayMs, reason: 'the group may return before the host’s next connect attempt to its gateway' },
+    ),
+    promotion, noise,
+  ];
+  const home: Term[] = [
+    { name: 'gateway start', ms: gatewayStartMs, reason: 'a new process up to its first beacon' },
+    { name: 'CREATED to AVAILABLE', ms: 3 * t.beaconMs, reason: 'first map, second beacon, listeners open' },
+    { name: 'monitor tick', ms: t.monTickMs, reason: 'one decision may wait for the tick' },
+    { name: 'failback', ms: t.failbackMs + 2 * t.beaconMs, reason: 'preparation timer and acknowledging beacons' },
+    { name: 'reconnect', ms: 2 * t.reconnectDelayMs, reason: 'one attempt may come too early, the next succeeds' },
+    observation, noise,
+  ];
+  return [
+    bound('quietStall', [noise]),
+    bound('failoverStall', failover),
+    bound('removalStall', removal),
+    bound('listenerStall', listener),
+    bound('ioTimeoutStall', ioTimeout),
+    bound('failbackStall', failback),
+    bound('storeResume', [{ name: 'resume', ms: t.beaconMs, reason: 'the store client’s connection carries on, or reconnects and re-sends' }, noise]),
+    bound('monitorSilenceOverlap', [
+      { name: 'disconnect panic', ms: t.disconnectPanicMs, reason: 'a gateway that the monitor does not reach ends itself by then' },
+      noise,
+    ]),
+    bound('takeoverAwait', [...longestOf(failover, listener), observation, noise]),
+    bound('removalAwait', [...removal, observation, noise]),
+    bound('ioTimeoutAwait', [...ioTimeout, observation, noise]),
+    bound('homeAwait', home),
+    bound('convergence', home),
+  ];
+}
+
+/** The milliseconds of a bound of the plan; throws when the plan has none of that name (a bug in planning). */
+export function boundMs(bounds: readonly Bound[], name: string): number {
+  const found = bounds.find((b) => b.name === name);
+  if (found === undefined) throw new Error(`the plan has no bound ${name}`);
+  return found.ms;
+}
+
+/** How long a fault may take to be seen by its independent observer. */
+export function confirmTimeoutMs(timers: LabTimers): number {
+  return gatewayStartMs + 2 * timers.katoMs + timers.beaconGraceMs + timers.monTickMs + 2 * timers.reconnectDelayMs + 4 * timers.beaconMs + machineNoiseMs;
+}
+
+function bound(name: string, terms: Term[]): Bound {
+  return { name, ms: terms.reduce((total, term) => total + term.ms, 0), terms };
+}
+function sum(name: string, terms: Term[]): Term {
+  return { name, ms: terms.reduce((total, term) => total + term.ms, 0), reason: terms.map((t) => `${t.name} ${t.ms} ms (${t.reason})`).join(' + ') };
+}
+/** Two things that run at the same time: the later one counts. */
+function longerOf(a: Term, b: Term): Term {
+  const [longer, shorter] = a.ms >= b.ms ? [a, b] : [b, a];
+  return { ...longer, reason: `${longer.reason}; at the same time as ${shorter.name} (${shorter.ms} ms), which is shorter` };
+}
+function longestOf(a: Term[], b: Term[]): Term[] {
+  const total = (terms: Term[]): number => terms.reduce((ms, term) => ms + term.ms, 0);
+  return total(a) >= total(b) ? a : b;
+}

@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { faultSpecs } from '../fault/specs.js';
+import { usageError } from '../util/errors.js';
+import { Random } from '../util/random.js';
+import { deriveBounds } from './bounds.js';
+import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
+import { loopbackTimeScale, scaleTimers } from './timers.js';
+import type { Expectations, LabKind, LabShape, Plan, PlanStep, StampWorkload, Topology } from './types.js';
+
+/** Settings of a run that are neither in the suite nor random: they are part of the plan's input. */
+export interface PlanOptions {
+  seed: string;
+  lab: LabKind;
+  /** Overrides of the scenario's lab, from the command line. */
+  gateways?: number;
+  namespaces?: number;
+  anaGroups?: number;
+  timeScale?: number;
+  defects?: string[];
+}
+
+const defaultShape = {
+  gateways: 2, namespaces: 4, anaGroups: 2, blockSize: 4_096, namespaceMiB: 16, policy: 'numa', ioQueues: 2, headerDigest: true, dataDigest: true,
+} as const;
+
+const defaultWorkload: Omit<StampWorkload, 'kind'> = {
+  queueDepth: 4, readPercent: 50, ioBytes: [4_096, 8_192, 16_384, 65_536], workingSetBlocks: 1_024, maxIops: 400,
+  idleNamespaces: 1, probePeriodMs: 100, delayedRereadMs: 2_000,
+};
+
+/**
+ * Resolves a scenario: a pure function of its arguments. The same scenario, seed and lab give the same
+ * plan, byte for byte. Throws a usage error (exit 64) that names the field when something does not fit.
+ */
+export function planScenario(suite: string, input: Scenario, options: PlanOptions): Plan {
+  const scenario = scenarioSchema.parse(input);
+  const where = `scenario ${scenario.name}`;
+  const random = new Random(`${options.seed}/${suite}/${scenario.name}`);
+  const shape = resolveShape(scenario, options);
+  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...withoutUndefined(scenario.workload ?? {}) };
+  checkShape(where, shape, workload);
+  const topology = resolveTopology(suite, scenario.name, shape, workload, random.fork('topology'));
+  const bounds = deriveBounds(shape);
+  const expect: Expectations = {
+    quietStall: 'quietStall', convergence: 'convergence', stalls: [], overlaps: [], takeovers: [],
+    failedIoMax: scenario.expect?.failedIoMax ?? 0,
+  };
+  const steps = resolveSteps(where, scenario.steps, topology, random.fork('targets'), expect);
+  const known = new Set(bounds.map((bound) => bound.name));
+  for (const name of boundNamesOf(steps, expect)) {
+    if (!known.has(name)) throw usageError('UNKNOWN_BOUND', `${where}: no bound is named ${name}`, `Bounds: ${[...known].join(', ')}`);
+  }
+  return {
+    format: 1, suite, scenario: scenario.name, title: scenario.title, description: scenario.description,
+    seed: options.seed, lab: options.lab, shape, topology, workload, steps, bounds, expect,
+    defects: [...(options.defects ?? [])].sort(),
+  };
+}
+
+function resolveShape(scenario: Scenario, options: PlanOptions): LabShape {
+  const { timeScale, timers, ...lab } = withoutUndefined(scenario.lab ?? {});
+  const gateways = options.gateways ?? lab.gateways ?? defaultShape.gateways;
+  return {
+    ...defaultShape,
+    ...lab,
+    gateways,
+    namespaces: options.namespaces ?? lab.namespaces ?? defaultShape.namespaces,
+    anaGroups: options.anaGroups ?? lab.anaGroups ?? Math.min(gateways, defaultShape.anaGroups),
+    timers: scaleTimers(options.timeScale ?? timeScale ?? loopbackTimeScale, withoutUndefined(timers ?? {})),
+  };
+}
+
+function checkShape(where: string, shape: LabShape, workload: StampWorkload): void {
+  const fail = (field: string, text: string): never => {
+    throw usageError('BAD_SHAPE', `${where}: ${field}: ${text}`);
+  };
+  if (shape.anaGroups > shape.gateways) fail('lab.anaGroups', `${shape.anaGroups} groups need as many gateways, there are ${shape.gateways}`);
+  if (workload.idleNamespaces >= shape.namespaces) fail('workload.idleNamespaces', `${workload.idleNamespaces} of ${shape.namespaces} namespaces idle leaves none for load`);
+  const blocks = (shape.namespaceMiB * 1_048_576) / shape.blockSize;
+  if (workload.workingSetBlocks > blocks) fail('workload.workingSetBlocks', `${workload.workingSetBlocks} is more than the namespace has (${blocks})`);
+  for (const bytes of workload.ioBytes) {
+    if (bytes % shape.blockSize !== 0) fail('workload.ioBytes', `${bytes} is no multiple of the block size ${shape.blockSize}`);
+    if (bytes / shape.blockSize > workload.workingSetBlocks) fail('workload.ioBytes', `${bytes} bytes do not fit into ${workload.workingSetBlocks} blocks`);
+  }
+}
+
+function resolveTopology(suite: string, scenario: string, shape: LabShape, workload: StampWorkload, random: Random): Topology {
+  const gateways = Array.from({ length: shape.gateways }, (_, index) => ({ name: `gw${index + 1}`, index, anaGroup: index + 1 }));
+  const blocks = (shape.namespaceMiB * 1_048_576) / shape.blockSize;
+  const namespaces = Array.from({ length: shape.namespaces }, (_, i) => ({
+    nsid: i + 1,
+    uuid: uuidOf(random),
+    nguid: bytesOf(random, 16).toString('hex'),
+    anaGroup: (i % shape.anaGroups) + 1,
+    blockSize: shape.blockSize,
+    blocks,
+    idle: i >= shape.namespaces - workload.idleNamespaces,
+    image: `image${i + 1}`,
+  }));
+  const hash = createHash('sha256').update(`${suite}/${scenario}`).digest('hex').slice(0, 12);
+  return {
+    pool: 'rbd', group: 'grp1', nqn: `nqn.2026-01.io.pathproof:${hash}`, gateways, namespaces,
+    hosts: [{ name: 'host1', hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${uuidOf(random)}`, hostId: bytesOf(random, 16).toString('hex') }],
+  };
+}
+
+/** `count` bytes (a multiple of 4) from the seed. */
+function bytesOf(random: Random, count: number): Buffer {
+  const bytes = Buffer.allocUnsafe(count);
+  for (let at = 0; at < count; at += 4) bytes.writeUInt32LE(random.u32(), at);
+  return bytes;
+}
+
+/** A version-4 UUID (RFC 9562 §5.4) from the seed. */
+function uuidOf(random: Random): string {
+  const b = bytesOf(random, 16);
+  b[6] = (b[6]! & 0x0f) | 0x40;
+  b[8] = (b[8]! & 0x3f) | 0x80;
+  const hex = b.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, random: Random, expect: Expectations): PlanStep[] {
+  const injected = new Map<string, { target: string; fault: keyof typeof faultSpecs; healed: boolean }>();
+  const resolved: PlanStep[] = [];
+  steps.forEach((step, index) => {
+    const at = `${where}: steps.${index}`;
+    switch (step.do) {
+      case 'phase':
+      case 'run':
+        resolved.push(step);
+        break;
+      case 'inject': {
+        if (injected.has(step.id)) throw usageError('BAD_SCENARIO', `${at}: a second fault has the id ${step.id}`);
+        const target = resolveTarget(at, step.target, topology, random);
+        injected.set(step.id, { target, fault: step.fault, healed: false });
+        addConsequences(step.id, step.fault, target, topology, expect);
+        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {} });
+        break;
+      }
+      case 'await':
+        if (step.what === 'takeover') {
+          const fault = injected.get(step.of);
+          if (fault === undefined) throw usageError('BAD_SCENARIO', `${at}.of: no fault ${step.of} was injected before`);
+          for (const group of loadedGroupsOf(fault.target, topology)) {
+            resolved.push({ do: 'await', condition: { kind: 'takeover', group, not: fault.target }, bound: step.bound ?? faultSpecs[fault.fault].consequences.takeoverBound });
+          }
+        } else {
+          resolved.push({ do: 'await', condition: { kind: 'home' }, bound: step.bound ?? 'homeAwait' });
+        }
+        break;
+      case 'heal': {
+        const fault = injected.get(step.id);
+        if (fault === undefined || fault.healed) throw usageError('BAD_SCENARIO', `${at}.id: no fault ${step.id} is there to be healed`);
+        fault.healed = true;
+        resolved.push({ do: 'heal', id: step.id });
+        break;
+      }
+    }
+  });
+  for (const [id, fault] of injected) {
+    if (!fault.healed) throw usageError('BAD_SCENARIO', `${where}: the fault ${id} is never healed`, 'Every inject needs a heal: the end of a scenario is judged on a healthy lab.');
+  }
+  return resolved;
+}
+
+function resolveTarget(at: string, target: string, topology: Topology, random: Random): string {
+  const owners = topology.gateways.filter((g) => loadedGroupsOf(g.name, topology).length > 0);
+  if (target === 'random-owner') return owners[random.int(owners.length)]!.name;
+  const group = /^owner-of:(\d+)$/.exec(target)?.[1];
+  const gateway = group === undefined
+    ? topology.gateways.find((g) => g.name === target)
+    : topology.gateways.find((g) => g.anaGroup === Number(group));
+  if (gateway === undefined) throw usageError('BAD_SCENARIO', `${at}.target: ${target} does not exist in this lab`, `Gateways: ${topology.gateways.map((g) => g.name).join(', ')}`);
+  return gateway.name;
+}
+
+/** Groups owned by a gateway that have namespaces; a group without any has nothing that a host could see. */
+function loadedGroupsOf(gateway: string, topology: Topology): number[] {
+  return topology.gateways.filter((g) => g.name === gateway && topology.namespaces.some((n) => n.anaGroup === g.anaGroup)).map((g) => g.anaGroup);
+}
+
+function addConsequences(id: string, fault: keyof typeof faultSpecs, target: string, topology: Topology, expect: Expectations): void {
+  const groups = loadedGroupsOf(target, topology);
+  const { stalls, overlaps, takeover } = faultSpecs[fault].consequences;
+  expect.stalls.push(...stalls.map((stall) => ({ ...stall, fault: id, groups })));
+  expect.overlaps.push(...overlaps.map((overlap) => ({ ...overlap, fault: id, groups })));
+  expect.takeovers.push(...groups.map((group) => ({ fault: id, group, ...takeover })));
+}
+
+function* boundNamesOf(steps: PlanStep[], expect: Expectations): Generator<string> {
+  for (const step of steps) if (step.do === 'await') yield step.bound;
+  yield expect.quietStall;
+  yield expect.convergence;
+  for (const { bound } of [...expect.stalls, ...expect.overlaps]) yield bound;
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+/** Optional fields that were given as undefined count as not given. */
+function withoutUndefined<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Defined<T>;
+}

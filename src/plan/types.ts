@@ -1,0 +1,194 @@
+/**
+ * The words of a scenario and of the plan that it resolves to (docs/ARCHITECTURE.md, "Plan").
+ *
+ * A scenario is what a person writes; a plan is a pure function of (scenario, seed, lab kind) with
+ * nothing symbolic left in it. The plan is stored with each run and is all that a checker needs to know
+ * about what was meant to happen.
+ */
+
+export const labKinds = ['loopback'] as const;
+export type LabKind = (typeof labKinds)[number];
+
+/** Path selection policies, named and meant as in Linux (drivers/nvme/host/multipath.c). */
+export const pathPolicies = ['numa', 'round-robin', 'queue-depth'] as const;
+export type PathPolicy = (typeof pathPolicies)[number];
+
+/**
+ * Every timer of the system under test, in milliseconds. The loopback lab scales Ceph's and Linux's
+ * defaults by `scale`; bounds are derived from these values, never from copied numbers.
+ */
+export interface LabTimers {
+  /** Factor by which the defaults below were scaled (1 = as in production). */
+  scale: number;
+  /** nvmeof_mon_client_tick_period. */
+  beaconMs: number;
+  /** mon_nvmeofgw_beacon_grace. */
+  beaconGraceMs: number;
+  /** mon_tick_interval. */
+  monTickMs: number;
+  /** mon_nvmeofgw_skip_failovers_interval. */
+  skipFailoversMs: number;
+  /** Failover suppression after `nvme-gw delete|disable` of an available gateway (5 s in NVMeofGwMon). */
+  deleteSuppressMs: number;
+  /** The failback preparation timer (3 s, hard-coded in NVMeofGwMon). */
+  failbackMs: number;
+  /** The blocklist-wait timer (30 s, hard-coded in NVMeofGwMon). */
+  blocklistWaitMs: number;
+  /** mon_nvmeofgw_delete_grace: after it a DELETING gateway is a health warning. */
+  deleteGraceMs: number;
+  /** A gateway that gets no first map for this long ends itself. */
+  connectPanicMs: number;
+  /** A gateway that hears nothing from the monitor for this long ends itself. */
+  disconnectPanicMs: number;
+  /** Host: keep-alive timeout. */
+  katoMs: number;
+  /** Host: nvme_core.io_timeout. */
+  ioTimeoutMs: number;
+  /** Host: nvme_core.admin_timeout. */
+  adminTimeoutMs: number;
+  /** Host: delay before each connect attempt after a loss. */
+  reconnectDelayMs: number;
+  /** Host: ctrl_loss_tmo; as in Linux it is an attempt count, ceil(ctrlLossTmoMs / reconnectDelayMs). -1: never give up. */
+  ctrlLossTmoMs: number;
+  /** Host: fast_io_fail_tmo. -1: off. */
+  fastIoFailTmoMs: number;
+  /** ANA transition time reported by the target, milliseconds (a multiple of 1000 on the wire). */
+  anattMs: number;
+}
+
+export interface LabShape {
+  /** 1–16 gateways; gateway i owns ANA group i + 1. */
+  gateways: number;
+  /** Number of namespaces of the one subsystem. */
+  namespaces: number;
+  /** ANA groups that the namespaces are spread over, ≤ gateways. */
+  anaGroups: number;
+  /** Logical block size in bytes: 512 or 4096. */
+  blockSize: number;
+  /** Size of each namespace in MiB. */
+  namespaceMiB: number;
+  policy: PathPolicy;
+  /** I/O queues per controller, each a TCP connection. */
+  ioQueues: number;
+  headerDigest: boolean;
+  dataDigest: boolean;
+  timers: LabTimers;
+}
+
+export interface StampWorkload {
+  kind: 'stamp';
+  /** Outstanding operations per namespace. */
+  queueDepth: number;
+  /** 0–100. */
+  readPercent: number;
+  /** I/O sizes in bytes, chosen with equal probability; multiples of the block size. */
+  ioBytes: number[];
+  /** Blocks of each namespace that the workload uses, from LBA 0. Small enough to be overwritten often. */
+  workingSetBlocks: number;
+  /** Upper limit per namespace, operations per second. 0: none. */
+  maxIops: number;
+  /** The last this many namespaces carry no load but are probed with one read each probe period. */
+  idleNamespaces: number;
+  probePeriodMs: number;
+  /** Wait between the re-read at once and the delayed one, milliseconds. */
+  delayedRereadMs: number;
+}
+
+export interface TopologyNamespace {
+  nsid: number;
+  uuid: string;
+  nguid: string;
+  /** 1-based. */
+  anaGroup: number;
+  blockSize: number;
+  blocks: number;
+  /** Probed only. */
+  idle: boolean;
+  /** Name of the image in the store. */
+  image: string;
+}
+export interface Topology {
+  pool: string;
+  group: string;
+  nqn: string;
+  gateways: { name: string; index: number; anaGroup: number }[];
+  namespaces: TopologyNamespace[];
+  hosts: { name: string; hostNqn: string; hostId: string }[];
+}
+
+/** A named bound: the sum of its terms, each with its reason. */
+export interface Bound {
+  name: string;
+  ms: number;
+  terms: { name: string; ms: number; reason: string }[];
+}
+
+/** Conditions that a step can wait for; the bound is how long the wait may take. */
+export type AwaitCondition =
+  /** The monitor and the host agree that `gateway` serves `group` (optimized there, and I/O completed since). */
+  | { kind: 'owner'; group: number; gateway: string }
+  /** Any gateway but `not` serves the group. */
+  | { kind: 'takeover'; group: number; not: string }
+  /** Every group is optimized exactly once, at its own gateway. */
+  | { kind: 'home' };
+
+export type PlanStep =
+  | { do: 'phase'; name: string }
+  | { do: 'run'; forMs: number }
+  | { do: 'inject'; id: string; fault: string; target: string; params: Record<string, number | string | boolean> }
+  /** `bound`: name of the bound after which the wait gives up (and a checker will fail for it). */
+  | { do: 'await'; condition: AwaitCondition; bound: string }
+  | { do: 'heal'; id: string };
+
+/** What may be slow or double, for which groups, from when on, and for how long. Everything else may not. */
+export interface StallAllowance {
+  /** The fault whose injection or heal starts the window. */
+  fault: string;
+  when: 'inject' | 'heal';
+  /** 1-based ANA groups concerned. */
+  groups: number[];
+  /** Name of the bound of one stall that overlaps the window. */
+  bound: string;
+  /** The window ends only with the heal, whatever the bound (I/O cannot go on while the fault lasts). */
+  untilHeal?: boolean;
+  reason: string;
+}
+export interface OverlapAllowance {
+  fault: string;
+  when: 'inject' | 'heal';
+  groups: number[];
+  /** Name of the bound of the time with two optimized owners. */
+  bound: string;
+  reason: string;
+}
+export interface Expectations {
+  /** Name of the bound of a stall outside all windows. */
+  quietStall: string;
+  stalls: StallAllowance[];
+  overlaps: OverlapAllowance[];
+  /** Name of the bound within which, after the last heal, every group is optimized at its own gateway. */
+  convergence: string;
+  /** Does a takeover of the group have to happen (true), or must it not (false)? */
+  takeovers: { fault: string; group: number; expected: boolean; reason: string }[];
+  /** I/O operations that may end in failure. 0 in every HA scenario. */
+  failedIoMax: number;
+}
+
+export interface Plan {
+  format: 1;
+  suite: string;
+  scenario: string;
+  title: string;
+  /** Completes "This scenario will…". */
+  description: string;
+  seed: string;
+  lab: LabKind;
+  shape: LabShape;
+  topology: Topology;
+  workload: StampWorkload;
+  steps: PlanStep[];
+  bounds: Bound[];
+  expect: Expectations;
+  /** Defects switched on in the lab, for the detection matrix; empty in every honest run. */
+  defects: string[];
+}

@@ -1,0 +1,88 @@
+import { faultDrivers, type FaultDriver } from '../fault/drivers.js';
+import { faultNames, faultSpecs, type FaultName } from '../fault/specs.js';
+import type { EventBody } from '../history/events.js';
+import type { Lab } from '../lab/types.js';
+import type { LiveView } from '../observe/live-view.js';
+import { confirmTimeoutMs } from '../plan/bounds.js';
+import type { Plan, PlanStep } from '../plan/types.js';
+import { infraError, messageOf } from '../util/errors.js';
+
+type InjectStep = Extract<PlanStep, { do: 'inject' }>;
+interface ActiveFault { step: InjectStep; driver: FaultDriver }
+
+/**
+ * The faults of one run. The heal is registered before the injection, so that whatever happens in between
+ * `healAll` undoes it; what each phase saw goes into the history.
+ */
+export class FaultBoard {
+  readonly #active = new Map<string, ActiveFault>();
+  readonly #deps: { lab: Lab; view: LiveView; plan: Plan; signal: AbortSignal; emit: (event: EventBody) => void };
+
+  constructor(deps: { lab: Lab; view: LiveView; plan: Plan; signal: AbortSignal; emit: (event: EventBody) => void }) {
+    this.#deps = deps;
+  }
+
+  /** What is broken at the moment, for the status line. */
+  get current(): string | null {
+    const names = [...this.#active.values()].map(({ step }) => `${step.fault} ${step.target}`);
+    return names.length === 0 ? null : names.join(', ');
+  }
+
+  async inject(step: InjectStep): Promise<void> {
+    const name = faultNames.find((known): known is FaultName => known === step.fault);
+    if (name === undefined) throw infraError('UNKNOWN_FAULT', `no fault is named ${step.fault}`, { hint: `Faults: ${faultNames.join(', ')}` });
+    const missing = faultSpecs[name].requires.filter((ability) => !this.#deps.lab.abilities.has(ability));
+    if (missing.length > 0) throw infraError('MISSING_ABILITY', `${name} needs ${missing.join(', ')}, which this lab does not have`);
+    const { lab, view, plan, signal } = this.#deps;
+    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, signal, confirmTimeoutMs: confirmTimeoutMs(plan.shape.timers) });
+    this.#active.set(step.id, { step, driver });
+    this.#emit(step, 'injecting');
+    let evidence: string;
+    try {
+      evidence = await driver.inject();
+    } catch (error) {
+      throw infraError('INJECT_FAILED', `${name} at ${step.target}: ${messageOf(error)}`, { cause: error });
+    }
+    this.#emit(step, 'injected', 'harness', evidence);
+    const confirmation = await driver.confirm();
+    if (confirmation === null) this.#emit(step, 'unconfirmed', 'harness', 'no independent observer saw it in time');
+    else this.#emit(step, 'confirmed', confirmation.observer, confirmation.evidence);
+  }
+
+  async heal(id: string): Promise<void> {
+    const fault = this.#active.get(id);
+    if (fault === undefined) return;
+    this.#emit(fault.step, 'healing');
+    let evidence: string;
+    try {
+      evidence = await fault.driver.heal();
+    } catch (error) {
+      throw infraError('HEAL_FAILED', `${fault.step.fault} at ${fault.step.target}: ${messageOf(error)}`, { cause: error });
+    }
+    this.#active.delete(id);
+    this.#emit(fault.step, 'healed', 'harness', evidence);
+    const confirmation = await fault.driver.confirmHealed();
+    if (confirmation === null) this.#emit(fault.step, 'heal-unconfirmed', 'harness', 'no independent observer saw it in time');
+    else this.#emit(fault.step, 'heal-confirmed', confirmation.observer, confirmation.evidence);
+  }
+
+  /** Undoes what is still injected, newest first, without waiting for confirmations. Never throws. */
+  async healAll(): Promise<void> {
+    for (const [id, { step, driver }] of [...this.#active].reverse()) {
+      this.#active.delete(id);
+      try {
+        this.#emit(step, 'healing');
+        this.#emit(step, 'healed', 'harness', await driver.heal());
+      } catch (error) {
+        this.#deps.emit({ type: 'log', level: 'warn', message: `could not heal ${step.fault} at ${step.target}: ${messageOf(error)}` });
+      }
+    }
+  }
+
+  #emit(step: InjectStep, phase: Extract<EventBody, { type: 'fault' }>['phase'], observer?: string, evidence?: string): void {
+    this.#deps.emit({
+      type: 'fault', id: step.id, fault: step.fault, target: step.target, phase,
+      ...(observer === undefined ? {} : { observer }), ...(evidence === undefined ? {} : { evidence }),
+    });
+  }
+}

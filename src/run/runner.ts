@@ -1,0 +1,239 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { EventBody } from '../history/events.js';
+import { HistoryWriter } from '../history/writer.js';
+import { createLab } from '../lab/providers.js';
+import type { Lab } from '../lab/types.js';
+import { LiveView } from '../observe/live-view.js';
+import { watchSelf } from '../observe/self-watch.js';
+import { boundMs } from '../plan/bounds.js';
+import type { AwaitCondition, Plan, PlanStep } from '../plan/types.js';
+import { runFiles, writeRunFile, type RunInfo } from '../results/store.js';
+import { nowUs, sleep } from '../util/clock.js';
+import { infraError, messageOf, PathproofError } from '../util/errors.js';
+import type { RanScenario } from '../report/index.js';
+import { FaultBoard } from './faults.js';
+import { judgeRun } from '../results/judge.js';
+
+/** What a run shows while it goes on. All optional; a vitest run shows nothing. */
+export interface RunProgress {
+  /** Called about four times a second. */
+  status?: (status: { elapsedMs: number; iops: number; mibPerS: number; owners: Record<string, string | null>; fault: string | null; phase: string }) => void;
+  note?: (line: string) => void;
+}
+
+export interface RunOutcome {
+  result: RanScenario;
+  /** Why the lab broke, when it did. */
+  error: PathproofError | undefined;
+  dir: string;
+}
+
+const statusPeriodMs = 250;
+
+/**
+ * Executes one plan: brings the lab up, drives the workload, walks the steps, re-reads everything, takes
+ * the lab down and judges what was stored. Teardown is queued before setup runs. Whatever goes wrong in
+ * between, the history is closed and judged; only a run folder that cannot be written makes it throw.
+ *
+ * `signal` interrupts it: faults are healed, processes end, the run is stored and marked interrupted.
+ */
+export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal: AbortSignal, progress: RunProgress = {}): Promise<RunOutcome> {
+  const planText = `${JSON.stringify(plan, null, 2)}\n`;
+  writeRunFile(dir, runFiles.plan, planText);
+  writeRunFile(dir, runFiles.run, info);
+
+  const abort = new AbortController();
+  const view = new LiveView();
+  let failure: PathproofError | undefined;
+  const fail = (error: unknown): void => {
+    failure ??= error instanceof PathproofError ? error : infraError('RUN_FAILED', messageOf(error), { cause: error });
+    abort.abort();
+  };
+  const history = HistoryWriter.open(join(dir, runFiles.history), { onError: fail });
+  history.on((event) => view.apply(event));
+  const emit = (event: EventBody): void => void history.append(event);
+  emit({
+    type: 'run.start', runId: info.runId, suite: plan.suite, scenario: plan.scenario, seed: plan.seed, lab: plan.lab, git: info.git, argv: info.argv,
+    version: info.version, planSha256: createHash('sha256').update(planText).digest('hex'), defects: plan.defects,
+  });
+
+  const interrupted = (): void => abort.abort();
+  if (signal.aborted) interrupted();
+  signal.addEventListener('abort', interrupted, { once: true });
+
+  let phase = 'lab-up';
+  const setPhase = (name: string, detail?: string): void => {
+    phase = name;
+    emit({ type: 'run.phase', phase: name, ...(detail === undefined ? {} : { detail }) });
+  };
+  const lab = createLab(plan, { runId: info.runId, runDir: dir, sink: (node, event) => void history.append(event, { node, offUs: 0, errUs: 0 }) });
+  void lab.broken.then((reason) => {
+    const [first, ...details] = reason.split('\n');
+    fail(infraError('LAB_BROKE', first!, { details }));
+  });
+  const board = new FaultBoard({ lab, view, plan, signal: abort.signal, emit });
+
+  const startedUs = nowUs();
+  const stopSelfWatch = watchSelf('harness', emit);
+  const ticker = setInterval(() => {
+    progress.status?.({
+      elapsedMs: (nowUs() - startedUs) / 1_000, iops: view.iops, mibPerS: view.bytesPerSecond / 1_048_576,
+      owners: Object.fromEntries(loadedGroups(plan).map((group) => [group, view.ownerOf(group)])),
+      fault: board.current, phase,
+    });
+  }, statusPeriodMs);
+
+  try {
+    setPhase('lab-up');
+    await untilAborted(abort.signal, lab.up((step) => setPhase('lab-up', step)));
+    await untilAborted(abort.signal, walk({ plan, lab, view, board, setPhase, signal: abort.signal, emit, note: progress.note }));
+  } catch (error) {
+    if (!(error instanceof Interrupted)) fail(error);
+  }
+  const wasInterrupted = failure === undefined && signal.aborted;
+  await board.healAll();
+  clearInterval(ticker);
+  stopSelfWatch();
+  emit({
+    type: 'run.end', reason: failure !== undefined ? 'infra' : wasInterrupted ? 'interrupted' : 'completed',
+    ...(failure === undefined ? {} : { message: failure.message }),
+  });
+  history.close();
+  abort.abort();
+  signal.removeEventListener('abort', interrupted);
+  await lab.down().catch((error: unknown) => fail(infraError('LAB_DOWN', `the lab did not go down cleanly: ${messageOf(error)}`, { cause: error })));
+  return { result: await judgeRun(dir), error: failure, dir };
+}
+
+class Interrupted extends Error {}
+
+/** The promise's result, or `Interrupted` as soon as the signal aborts. */
+async function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  if (signal.aborted) throw new Interrupted();
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(new Interrupted());
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+interface Walk {
+  plan: Plan;
+  lab: Lab;
+  view: LiveView;
+  board: FaultBoard;
+  signal: AbortSignal;
+  setPhase: (name: string, detail?: string) => void;
+  emit: (event: EventBody) => void;
+  note: ((line: string) => void) | undefined;
+}
+
+async function walk(w: Walk): Promise<void> {
+  const { plan, lab } = w;
+  w.setPhase('connect');
+  await lab.host.connect();
+  await awaitCondition(w, { kind: 'home' }, 'homeAwait', { needsIo: false });
+  await lab.host.inventory('start');
+  await lab.host.startLoad();
+  for (const [index, step] of plan.steps.entries()) {
+    // A wait that an abort cut short returns like one that is over: nothing more may be done to the lab.
+    if (w.signal.aborted) return;
+    await walkStep(w, step, index);
+  }
+  if (w.signal.aborted) return;
+  w.setPhase('stop-load');
+  await lab.host.stopLoad();
+  w.setPhase('reread-at-once');
+  await lab.host.reread('at-once');
+  w.setPhase('settle', `${plan.workload.delayedRereadMs} ms before the delayed re-read`);
+  await sleep(plan.workload.delayedRereadMs, w.signal);
+  if (w.signal.aborted) return;
+  w.setPhase('reread-delayed');
+  await lab.host.reread('delayed');
+  await lab.host.inventory('end');
+  w.setPhase('end');
+}
+
+async function walkStep(w: Walk, step: PlanStep, index: number): Promise<void> {
+  switch (step.do) {
+    case 'phase':
+      w.setPhase(step.name);
+      break;
+    case 'run':
+      await sleep(step.forMs, w.signal);
+      break;
+    case 'inject':
+      w.note?.(`inject ${step.fault} at ${step.target}`);
+      await w.board.inject(step);
+      break;
+    case 'heal':
+      w.note?.(`heal ${step.id}`);
+      await w.board.heal(step.id);
+      break;
+    case 'await':
+      await awaitCondition(w, step.condition, step.bound, { needsIo: true });
+      break;
+  }
+  w.emit({ type: 'log', level: 'info', message: `step ${index + 1} of ${w.plan.steps.length} done: ${step.do}` });
+}
+
+/** Waits for a condition; one that does not come true in time is noted, and judged by the checkers, not here. */
+async function awaitCondition(w: Walk, condition: AwaitCondition, boundName: string, options: { needsIo: boolean }): Promise<void> {
+  const timeoutMs = boundMs(w.plan.bounds, boundName);
+  const fromUs = nowUs();
+  const met = await w.view.waitFor(() => holds(w, condition, fromUs, options.needsIo), timeoutMs, w.signal);
+  if (w.signal.aborted) return;
+  const tookMs = Math.round((nowUs() - fromUs) / 1_000);
+  const words = describeCondition(condition);
+  w.note?.(met ? `${words} after ${tookMs} ms` : `${words}: not within ${timeoutMs} ms (${boundName})`);
+  w.emit({ type: 'log', level: met ? 'info' : 'warn', message: met ? `${words} after ${tookMs} ms` : `${words}: not within ${boundName} (${timeoutMs} ms)` });
+}
+
+function holds(w: Walk, condition: AwaitCondition, fromUs: number, needsIo: boolean): boolean {
+  const { plan, view } = w;
+  switch (condition.kind) {
+    case 'takeover': {
+      const takers = view.optimizedAt(condition.group).filter((gateway) => gateway !== condition.not);
+      return takers.length > 0 && view.monitorSays(takers[0]!, condition.group) === 'ACTIVE' && (!needsIo || ioGoesOn(w, condition.group, fromUs));
+    }
+    case 'owner':
+      return view.ownerOf(condition.group) === condition.gateway && (!needsIo || ioGoesOn(w, condition.group, fromUs));
+    case 'home':
+      return loadedGroups(plan).every((group) => {
+        const home = plan.topology.gateways.find((g) => g.anaGroup === group)!.name;
+        return view.ownerOf(group) === home && view.monitorSays(home, group) === 'ACTIVE' && (!needsIo || ioGoesOn(w, group, fromUs));
+      }) && plan.topology.gateways.every((g) => {
+        const states = view.controllersOf(g.name);
+        return states.length > 0 && states.every((state) => state === 'live');
+      });
+  }
+}
+
+/** Every loaded namespace of the group completed writes in a window that began after `fromUs`. */
+function ioGoesOn(w: Walk, group: number, fromUs: number): boolean {
+  return w.plan.topology.namespaces.filter((n) => n.anaGroup === group && !n.idle)
+    .every((n) => (w.view.ioSince(n.nsid, fromUs)?.writes ?? 0) > 0);
+}
+
+function describeCondition(condition: AwaitCondition): string {
+  switch (condition.kind) {
+    case 'takeover':
+      return `ANA group ${condition.group} taken over from ${condition.not}`;
+    case 'owner':
+      return `ANA group ${condition.group} at ${condition.gateway}`;
+    case 'home':
+      return 'every ANA group at its own gateway';
+  }
+}
+
+/** ANA groups that have namespaces. */
+function loadedGroups(plan: Plan): number[] {
+  return [...new Set(plan.topology.namespaces.map((n) => n.anaGroup))].sort((a, b) => a - b);
+}

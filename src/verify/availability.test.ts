@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest';
+import { availability } from './availability.js';
+import { listStalls } from './stalls.js';
+import { healthyRun, moments as m } from './testing/healthy-run.js';
+import { DraftRun, startUs, t } from './testing/run.js';
+
+/** Delays whatever namespace `nsid` has in flight at `fromMs` until `toMs`, and drops what was to be invoked meanwhile. */
+function stall(run: DraftRun, nsid: number, fromMs: number, toMs: number): DraftRun {
+  const inFlight = run.ops.filter(({ ns, fromUs, toUs }) => ns === nsid - 1 && fromUs <= t(fromMs) && toUs! > t(fromMs));
+  const last = inFlight.at(-1) ?? run.ops.filter(({ ns, fromUs }) => ns === nsid - 1 && fromUs <= t(fromMs)).at(-1)!;
+  run.changeOps((op) => op === last, () => ({ fromUs: t(fromMs), toUs: t(toMs) }));
+  run.removeOps(({ ns, fromUs }) => ns === nsid - 1 && fromUs > t(fromMs) && fromUs < t(toMs));
+  return run;
+}
+
+describe('availability', () => {
+  it('passes and measures a healthy run', async () => {
+    const result = await availability.check(healthyRun().input);
+    expect(result.verdict).toBe('pass');
+    expect(result.summary).toMatch(/^longest stall 1\d{3}\.\d ms \(namespace [13], bound failoverStall = 1500\.0 ms\); \d+ operations ended ok, 0 did not$/);
+    const { metrics } = result;
+    expect(metrics['ns1.stallMaxMs']).toBeGreaterThan(1000);
+    expect(metrics['ns2.stallMaxMs']).toBe(0);
+    expect(metrics['kill.stallMaxMs']).toBe(metrics['stallMaxMs']);
+    expect(metrics['kill.firstCompletionMs']).toBeCloseTo(m.resumed - m.inject + 10, -2);
+  });
+
+  it('attributes each stall to its window, longest first', async () => {
+    const stalls = await listStalls(healthyRun().input);
+    expect(stalls.map(({ nsid, fault, boundName, judgement }) => `${nsid} ${fault} ${boundName} ${judgement}`)).toEqual([
+      '1 kill failoverStall within', '3 kill failoverStall within', '1 kill failbackStall within', '3 kill failbackStall within',
+    ]);
+    expect(stalls[0]).toMatchObject({ host: 'host1', nsUuid: 'uuid-1', anaGroup: 1, boundUs: 1_500_000, endedBy: { path: 'gw2:nvme2:q1' } });
+    expect(stalls[0]!.fromUs - startUs).toBeCloseTo(m.killed * 1000, -4);
+  });
+
+  it('fails a stall outside of all windows', async () => {
+    const result = await availability.check(stall(healthyRun(), 1, 800, 1500).input);
+    expect(result.verdict).toBe('fail');
+    expect(result.summary).toMatch(/^namespace 1 \(ANA group 1\) at host1: 7\d\d\.\d ms without a completion from \+0\.\d{6} s, ended by op \d+ via gw1:nvme1:q1; outside all fault windows, bound quietStall = 600\.0 ms: 1\d\d\.\d ms too long$/);
+  });
+
+  it('fails a stall of a group that the fault does not concern, in the same window', async () => {
+    const result = await availability.check(stall(healthyRun(), 2, 2010, 2900).input);
+    expect(result).toMatchObject({ verdict: 'fail' });
+    expect(result.summary).toContain('namespace 2 (ANA group 2)');
+    expect(result.summary).toContain('outside all fault windows');
+  });
+
+  it('fails a stall that is longer than its window allows', async () => {
+    const run = healthyRun();
+    run.plan.bounds = run.plan.bounds.map((bound) => (bound.name === 'failoverStall' ? { ...bound, ms: 700 } : bound));
+    const result = await availability.check(run.input);
+    expect(result).toMatchObject({ verdict: 'fail' });
+    expect(result.summary).toMatch(/in the window of kill \(the monitor waits for the grace\), bound failoverStall = 700\.0 ms: 39\d\.\d ms too long/);
+  });
+
+  it('does not let a fault explain what began before it', async () => {
+    const run = stall(healthyRun(), 1, 1200, 3100);
+    const [longest] = await listStalls(run.input);
+    expect(longest).toMatchObject({ fault: 'kill', judgement: 'over' });
+    expect(longest!.excessUs).toBeCloseTo((m.inject - 1200 - 600) * 1000, -4);
+  });
+
+  it('fails the latency of a probe of an idle namespace', async () => {
+    const run = healthyRun();
+    run.changeOps(({ ns, fromUs }) => ns === 3 && fromUs === t(m.loadBegin + 500), () => ({ toUs: t(m.loadBegin + 1300) }));
+    run.removeOps(({ ns, fromUs }) => ns === 3 && fromUs > t(m.loadBegin + 500) && fromUs < t(m.loadBegin + 1300));
+    expect((await availability.check(run.input)).summary).toContain('namespace 4 (ANA group 2) at host1: 800.0 ms');
+  });
+
+  it('fails when more I/O failed than may, and counts answers with errors as no availability', async () => {
+    const run = healthyRun();
+    run.changeOps(({ ns, fromUs }) => ns === 1 && fromUs > t(700) && fromUs < t(1500), () => ({ outcome: 'fail' }));
+    const result = await availability.check(run.input);
+    const texts = result.evidence.map(({ text }) => text);
+    expect(result.verdict).toBe('fail');
+    expect(texts.some((text) => /^\d+ operations did not end ok, 0 may; first: op \d+ of host1 \+0\.7\d+ s, fail TEST \(status 0x300\)$/.test(text))).toBe(true);
+    expect(texts.some((text) => text.startsWith('namespace 2') && text.includes('outside all fault windows'))).toBe(true);
+    run.plan.expect.failedIoMax = 1000;
+    run.changeOps(({ outcome, fromUs }) => outcome === 'fail' && fromUs > t(1200), () => ({ outcome: 'ok' }));
+    expect((await availability.check(run.input)).verdict).toBe('pass');
+  });
+
+  it('is unknown when the host stood still for as long as the stall is too long', async () => {
+    const run = stall(healthyRun(), 1, 800, 1500);
+    run.change('self.watch', ({ process }, ms) => process === 'host1' && ms > 1000 && ms <= 1250, () => ({ loopDelayMaxUs: 240_000 }));
+    const result = await availability.check(run.input);
+    expect(result.verdict).toBe('unknown');
+    expect(result.summary).toMatch(/too long, but the measuring process itself stood still for 2\d\d\.\d ms of it/);
+  });
+
+  it('does not excuse it by a delay that is too short, at another time, or of a gateway', async () => {
+    for (const [process, afterMs, delayUs] of [['host1', 1000, 10_000], ['host1', 7000, 240_000], ['gw1', 1000, 240_000]] as const) {
+      const run = stall(healthyRun(), 1, 800, 1500);
+      run.change('self.watch', (body, ms) => body.process === process && ms > afterMs && ms <= afterMs + 250, () => ({ loopDelayMaxUs: delayUs }));
+      expect((await availability.check(run.input)).verdict).toBe('fail');
+    }
+  });
+
+  it('lets I/O wait until the heal where the plan says so, and not longer', async () => {
+    const run = healthyRun();
+    run.plan.expect.stalls = [{ fault: 'kill', when: 'inject', groups: [1], bound: 'failbackStall', untilHeal: true, reason: 'the store is cut off' }];
+    const hang = (toMs: number): Promise<string> => {
+      const each = stall(stall(run, 1, m.killed, toMs), 3, m.killed, toMs);
+      return availability.check(each.input).then(({ verdict }) => verdict);
+    };
+    expect(await hang(m.healConfirmed + 1100)).toBe('pass');
+    expect(await hang(m.healConfirmed + 1300)).toBe('fail');
+  });
+
+  it('fails what never completed again', async () => {
+    const run = healthyRun();
+    const first = run.ops.find(({ ns, fromUs }) => ns === 1 && fromUs > t(7000))!;
+    run.removeOps((op) => op.ns === 1 && op.fromUs > first.fromUs);
+    run.changeOps((op) => op === first, () => ({ toUs: undefined }));
+    const result = await availability.check(run.input);
+    expect(result.verdict).toBe('fail');
+    expect(result.summary).toContain('lasting to the end of the journal; outside all fault windows');
+  });
+
+  it('is unknown without completed I/O, and for a damaged journal', async () => {
+    const none = healthyRun();
+    none.ops = [];
+    expect(await availability.check(none.input)).toMatchObject({ verdict: 'unknown', summary: 'no I/O completed: nothing was available, or nothing was tried' });
+    const torn = healthyRun();
+    torn.journalProblems = ['torn'];
+    expect(await availability.check(torn.input)).toMatchObject({ verdict: 'unknown', summary: 'journal: torn' });
+  });
+});

@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { haResponse } from './ha-response.js';
+import { groupSteps } from './monitor-order.js';
+import { healthyRun, moments as m } from './testing/healthy-run.js';
+import { mapEvent, pathEvent } from './testing/run.js';
+import type { DraftRun } from './testing/run.js';
+
+const check = (run: DraftRun): ReturnType<typeof haResponse.check> => haResponse.check(run.input);
+
+/** Nothing moves: no takeover in any view, and all I/O stays at gw1. */
+function unmoved(): DraftRun {
+  const run = healthyRun();
+  run.plan.expect.takeovers = [{ fault: 'kill', group: 1, expected: false, reason: 'beacons go on' }];
+  return run.remove('host.path', (_, ms) => ms > m.killed).remove('mon.map', (_, ms) => ms > 200);
+}
+
+describe('ha-response', () => {
+  it('passes a takeover with fencing and says how long it took', async () => {
+    const result = await check(healthyRun());
+    expect(result).toMatchObject({ verdict: 'pass', metrics: { 'kill.group1TakeoverMs': m.takeover - m.inject, monitorSteps: 7 } });
+    expect(result.summary).toMatch(/^ANA group 1 moved from gw1 to gw2 950\.0 ms after kill \(\d{3} writes through it\); 7 state changes of the monitor, all legal$/);
+    expect(result.evidence[0]!.text).toBe("takeover of ANA group 1 by gw2 +2.800000 s: gw1's 127.0.0.1:0/11 fenced by +3.100000 s");
+  });
+
+  it('fails a takeover that did not happen before the heal', async () => {
+    const run = healthyRun().remove('host.path', ({ gateway, ana }) => gateway === 'gw2' && ana === 'optimized');
+    const late = healthyRun().remove('host.path', ({ gateway, ana }, ms) => gateway === 'gw2' && ana === 'optimized' && ms > 200).add(m.heal + 1, pathEvent('gw2', 1, 'optimized'));
+    for (const each of [run, late]) {
+      expect(await check(each)).toMatchObject({
+        verdict: 'fail', summary: 'after kill (+2.000000 s) no other gateway than gw1 became optimized for ANA group 1 until its heal +5.000000 s, but a dead gateway is replaced',
+      });
+    }
+  });
+
+  it('fails a takeover through which no write completed', async () => {
+    const run = healthyRun();
+    run.changeOps(({ path, ns, what }) => what === 'write' && ns !== 1 && path!.startsWith('gw2'), () => ({ path: 'gw9:nvme9:q1' }));
+    expect((await check(run)).summary).toBe('gw2 became optimized for ANA group 1 950.0 ms after kill, but no write completed through it before the heal');
+  });
+
+  it('asks a read-only workload for reads', async () => {
+    const run = healthyRun();
+    run.plan.workload.readPercent = 100;
+    run.removeOps(({ what }) => what === 'write');
+    expect((await check(run)).summary).toMatch(/\(\d{3} operations through it\)/);
+  });
+
+  it('passes a group that stayed as expected', async () => {
+    expect(await check(unmoved())).toMatchObject({ verdict: 'pass', summary: 'ANA group 1 stayed at gw1 during kill; 0 state changes of the monitor, all legal' });
+  });
+
+  it('fails a group that moved although it must not, in the host’s or the monitor’s view', async () => {
+    expect(await check(unmoved().add(3000, pathEvent('gw2', 1, 'optimized')))).toMatchObject({ verdict: 'fail', summary: 'gw2 became optimized for ANA group 1 1000.0 ms after kill, but beacons go on' });
+    const moved = unmoved().add(3000, mapEvent(2, { gw1: ['STANDBY', 'STANDBY'], gw2: ['ACTIVE', 'ACTIVE'] }));
+    expect(await check(moved)).toMatchObject({ verdict: 'fail', summary: 'the monitor made gw2 ACTIVE for ANA group 1 +3.000000 s, after kill, but beacons go on' });
+  });
+
+  it('fails an illegal step of the monitor between two adjacent maps only', async () => {
+    const illegal = { gw1: ['STANDBY', 'STANDBY'], gw2: ['WAIT_FAILBACK_PREPARED', 'ACTIVE'] } as const;
+    const run = healthyRun().change('mon.map', (_, ms) => ms === m.waitBlocklist, () => mapEvent(2, { gw1: [...illegal.gw1], gw2: [...illegal.gw2] }));
+    expect((await check(run)).summary).toBe('the monitor took gw2 from STANDBY to WAIT_FAILBACK_PREPARED for ANA group 1 +2.800000 s: no such transition');
+    const skipped = healthyRun().remove('mon.map', (_, ms) => ms === m.active);
+    expect((await check(skipped)).verdict).toBe('pass');
+    expect(groupSteps(skipped.history).find(({ from }) => from === 'WAIT_BLOCKLIST_CMPL')).toMatchObject({ to: 'WAIT_FAILBACK_PREPARED', adjacent: false, legal: false });
+  });
+
+  it('fails a takeover that was ACTIVE before the old owner was fenced', async () => {
+    const run = healthyRun().change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')) }));
+    expect((await check(run)).summary).toBe("takeover of ANA group 1 by gw2 +2.800000 s: gw2 was ACTIVE +3.000000 s, but the store had not fenced gw1's 127.0.0.1:0/11 +3.100000 s");
+  });
+
+  it('accepts a client that is still connected but fenced', async () => {
+    const run = healthyRun().change('store.state', (_, ms) => ms > m.waitBlocklist, ({ clients }) => ({ blocklist: [], clients: [...clients, { address: '127.0.0.1:0/11', name: 'gw1', fenced: true }] }));
+    expect((await check(run)).verdict).toBe('pass');
+  });
+
+  it('does not ask for the fencing of clients that an earlier incarnation had', async () => {
+    const run = healthyRun().add(20, { type: 'store.state', epoch: 1, blocklist: [], clients: [{ address: '127.0.0.1:0/7', name: 'gw1', fenced: false }], droppedWrites: 0 });
+    expect((await check(run)).verdict).toBe('pass');
+  });
+
+  it('is unknown where the fencing cannot be seen', async () => {
+    const blind = healthyRun().change('store.state', () => true, ({ clients }) => ({ clients: clients.filter(({ name }) => name !== 'gw1') }));
+    expect((await check(blind)).summary).toContain('the store never showed a client of gw1');
+    expect((await check(healthyRun().remove('store.state', (_, ms) => ms >= m.active))).summary).toContain('the store was not sampled after gw2 was ACTIVE');
+    const noOwner = healthyRun().remove('mon.map', (_, ms) => ms < m.waitBlocklist).add(150, mapEvent(1, { gw1: ['STANDBY', 'STANDBY'], gw2: ['STANDBY', 'ACTIVE'] }));
+    expect((await check(noOwner)).summary).toContain('no map shows who was ACTIVE before');
+  });
+
+  it('is unknown without maps or without the fault', async () => {
+    expect((await check(healthyRun().remove('mon.map'))).summary).toBe('no mon.map event: the monitor was never observed');
+    expect((await check(healthyRun().remove('fault'))).summary).toBe('fault kill was never injected: nothing to answer');
+  });
+});

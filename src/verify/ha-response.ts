@@ -1,0 +1,108 @@
+import { scanJournal } from './journal-scan.js';
+import { activeBefore, fencingOf, groupSteps } from './monitor-order.js';
+import type { GroupStep } from './monitor-order.js';
+import { Findings } from './result.js';
+import { takeoversOf } from './takeovers.js';
+import type { Takeover } from './takeovers.js';
+import { eventsOf } from './timeline.js';
+import type { CheckInput, Checker } from './types.js';
+import { at, count, ms, runStartUs, toMs } from './words.js';
+
+/**
+ * Proves that the HA system answered each fault as the plan expects: the ANA group moved to another gateway and
+ * I/O completed through it while the fault lasted, or it did not move at all; and that the monitor got there in
+ * legal steps, with the old owner's store clients blocklisted by the time the new one was ACTIVE.
+ */
+export const haResponse: Checker = {
+  name: 'ha-response',
+  proves: 'Each ANA group moved, or stayed, as the plan expects, in legal steps of the monitor and with the old owner fenced first.',
+  async check(input) {
+    const { events } = input;
+    const findings = new Findings('ha-response');
+    const startUs = runStartUs(events);
+    const steps = groupSteps(events);
+    if (eventsOf(events, 'mon.map').length === 0) findings.unknown('no mon.map event: the monitor was never observed');
+    for (const step of steps) {
+      if (step.adjacent && !step.legal) {
+        findings.fail(`the monitor took ${step.gateway} from ${step.from} to ${step.to} for ANA group ${step.group} ${at(step.tUs, startUs)}: no such transition`, { tUs: step.tUs, events: [step.event] });
+      }
+    }
+    const moved: string[] = [];
+    for (const takeover of takeoversOf(input)) {
+      if (takeover.injectUs === undefined) {
+        findings.unknown(`fault ${takeover.fault} was never injected: nothing to answer`);
+      } else if (takeover.expected) {
+        await checkTakeover(input, takeover, findings, moved);
+      } else {
+        checkStayed(input, takeover, steps, findings, moved);
+      }
+    }
+    checkFencing(input, steps, findings);
+    findings.metrics['monitorSteps'] = steps.length;
+    return findings.result(`${moved.length === 0 ? 'no takeover was in question' : moved.join('; ')}; ${count(steps.length, 'state change')} of the monitor, all legal`);
+  },
+};
+
+async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Findings, moved: string[]): Promise<void> {
+  const { plan, events } = input;
+  const startUs = runStartUs(events);
+  const { fault, group, injectUs, healUs, ownerBefore, tookOverUs, takenBy } = takeover;
+  if (tookOverUs === undefined) {
+    const until = healUs === Infinity ? 'to the end' : `until its heal ${at(healUs, startUs)}`;
+    findings.fail(`after ${fault} (${at(injectUs!, startUs)}) no other gateway than ${ownerBefore} became optimized for ANA group ${group} ${until}, but ${takeover.reason}`, { tUs: injectUs!, toUs: Math.min(healUs, events.at(-1)!.tUs) });
+    return;
+  }
+  const tookUs = tookOverUs - injectUs!;
+  findings.metrics[`${fault}.group${group}TakeoverMs`] = toMs(tookUs);
+  const scan = await scanJournal(input);
+  const members = plan.topology.namespaces.filter(({ anaGroup }) => anaGroup === group);
+  const needsWrite = plan.workload.readPercent < 100 && members.some(({ idle }) => !idle);
+  let operations = 0;
+  for (const { uuid } of members) {
+    const { reads, writes, probes } = scan.tally({ nsUuid: uuid, gateway: takenBy, fromUs: tookOverUs, toUs: healUs });
+    operations += needsWrite ? writes : reads + writes + probes;
+  }
+  if (members.length > 0 && operations === 0) {
+    findings.fail(`${takenBy} became optimized for ANA group ${group} ${ms(tookUs)} after ${fault}, but no ${needsWrite ? 'write' : 'I/O'} completed through it before the heal`, { tUs: tookOverUs, events: [takeover.event!] });
+    return;
+  }
+  moved.push(`ANA group ${group} moved from ${ownerBefore} to ${takenBy} ${ms(tookUs)} after ${fault} (${count(operations, needsWrite ? 'write' : 'operation')} through it)`);
+}
+
+function checkStayed({ events }: CheckInput, takeover: Takeover, steps: readonly GroupStep[], findings: Findings, moved: string[]): void {
+  const startUs = runStartUs(events);
+  const { fault, group, injectUs, watchUntilUs, ownerBefore, tookOverUs, takenBy } = takeover;
+  const active = steps.find((step) => step.group === group && step.gateway !== ownerBefore && ['ACTIVE', 'WAIT_BLOCKLIST_CMPL'].includes(step.to) && step.tUs >= injectUs! && step.tUs < watchUntilUs);
+  if (tookOverUs !== undefined) {
+    findings.fail(`${takenBy} became optimized for ANA group ${group} ${ms(tookOverUs - injectUs!)} after ${fault}, but ${takeover.reason}`, { tUs: tookOverUs, events: [takeover.event!] });
+  } else if (active !== undefined) {
+    findings.fail(`the monitor made ${active.gateway} ${active.to} for ANA group ${group} ${at(active.tUs, startUs)}, after ${fault}, but ${takeover.reason}`, { tUs: active.tUs, events: [active.event] });
+  } else {
+    moved.push(`ANA group ${group} stayed at ${ownerBefore} during ${fault}`);
+  }
+}
+
+/** Wherever the monitor used WAIT_BLOCKLIST_CMPL, the old owner's clients must be fenced by the time of ACTIVE. */
+function checkFencing({ events }: CheckInput, steps: readonly GroupStep[], findings: Findings): void {
+  const startUs = runStartUs(events);
+  for (const waiting of steps.filter(({ to }) => to === 'WAIT_BLOCKLIST_CMPL')) {
+    const active = steps.find((step) => step.gateway === waiting.gateway && step.group === waiting.group && step.from === 'WAIT_BLOCKLIST_CMPL' && step.tUs >= waiting.tUs);
+    if (active?.to !== 'ACTIVE') continue;
+    const owner = activeBefore(events, waiting.group, waiting.tUs);
+    const what = `takeover of ANA group ${waiting.group} by ${waiting.gateway} ${at(waiting.tUs, startUs)}`;
+    const more = { tUs: waiting.tUs, toUs: active.tUs, events: [waiting.event, active.event] };
+    if (owner === undefined) {
+      findings.unknown(`${what}: no map shows who was ACTIVE before`, more);
+      continue;
+    }
+    const fencing = fencingOf(events, owner, waiting.tUs, active.tUs);
+    const { gateway } = owner;
+    if (fencing.addresses.length === 0) findings.unknown(`${what}: the store never showed a client of ${gateway}, so its fencing cannot be judged`, more);
+    else if (fencing.sampleUs === undefined) findings.unknown(`${what}: the store was not sampled after ${waiting.gateway} was ACTIVE`, more);
+    else if (fencing.unfenced.length > 0) {
+      findings.fail(`${what}: ${waiting.gateway} was ACTIVE ${at(active.tUs, startUs)}, but the store had not fenced ${gateway}'s ${fencing.unfenced.join(', ')} ${at(fencing.sampleUs, startUs)}`, { ...more, events: [...more.events, fencing.event!] });
+    } else {
+      findings.note(`${what}: ${gateway}'s ${fencing.addresses.join(', ')} fenced by ${at(fencing.sampleUs, startUs)}`, more);
+    }
+  }
+}

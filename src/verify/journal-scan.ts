@@ -1,0 +1,242 @@
+import type { HistoryEvent } from '../history/events.js';
+import type { JournalHeader, JournalRecord } from '../history/journal-types.js';
+import { gatewayOf } from './integrity/findings.js';
+import { takeoversOf } from './takeovers.js';
+import { eventsOf, faultRecords } from './timeline.js';
+import type { CheckInput } from './types.js';
+
+type InvokeRecord = Extract<JournalRecord, { kind: 'invoke' }>;
+type CompleteRecord = Extract<JournalRecord, { kind: 'complete' }>;
+
+/** Stalls shorter than this are not listed: normal latencies of a busy machine. It must be below every bound. */
+export const stallFloorUs = 20_000;
+/** Stalls kept per run; beyond it the floor is raised and the shorter half dropped. */
+export const stallsMax = 10_000;
+
+/** A maximal interval in which a host had I/O outstanding on a namespace and none completed ok. */
+export interface RawStall {
+  host: string;
+  nsUuid: string;
+  nsid: number;
+  fromUs: number;
+  toUs: number;
+  /** The completion that ended it; undefined: it lasted to the end of the journal. */
+  endedBy: { op: number; path: string | null } | undefined;
+}
+
+/** I/O that ended ok in one stretch of time. */
+export interface Tally {
+  reads: number;
+  writes: number;
+  probes: number;
+  firstUs: number;
+}
+
+/** What one reading of the journals tells the checkers that do not look into blocks. */
+export interface JournalScan {
+  headers: JournalHeader[];
+  operations: number;
+  completedOk: number;
+  failedOps: number;
+  failedFirst: { host: string; op: number; tUs: number; code: string; status: number; outcome: string } | undefined;
+  /** Operations whose end is missing. */
+  unfinished: number;
+  /** Final re-reads that ended ok, by `purpose:nsUuid`: blocks. */
+  rereadBlocks: Map<string, number>;
+  /** Longest first. */
+  stalls: RawStall[];
+  /** Floor below which stalls were dropped, microseconds. */
+  stallFloorUs: number;
+  lastRecordUs: number;
+  /**
+   * I/O of `load` and `probe` that ended ok in [fromUs, toUs); both must be edges (see `scanEdges`) or infinite.
+   * An operation that was in flight across an edge is not counted at all: what was invoked before a fault says
+   * nothing about the time after it. `gateway`: only through that one.
+   */
+  tally(selection: { nsUuid: string; gateway?: string | undefined; fromUs: number; toUs: number }): Tally;
+  problems: string[];
+}
+
+/** Times at which tallies can be cut: each phase of each fault, and each takeover. */
+export function scanEdges(input: CheckInput): number[] {
+  const edges = new Set<number>();
+  for (const record of faultRecords(input.events).values()) for (const event of Object.values(record)) edges.add(event.tUs);
+  for (const takeover of takeoversOf(input)) if (takeover.tookOverUs !== undefined) edges.add(takeover.tookOverUs);
+  return [...edges].sort((a, b) => a - b);
+}
+
+interface NamespaceState {
+  outstanding: number;
+  /** Begin of the current interval without an ok completion; -1: nothing is outstanding. */
+  sinceUs: number;
+  /** The last end of an operation that was not ok, while nothing else was outstanding. */
+  lastEndUs: number;
+  /** Where the last operation was counted: the next one nearly always belongs to the same cell. */
+  cell: Cell | undefined;
+  cellPath: string | null;
+}
+
+interface Cell {
+  nsUuid: string;
+  gateway: string;
+  segment: number;
+  tally: Tally;
+}
+
+const scans = new WeakMap<CheckInput, Promise<JournalScan>>();
+
+/** One pass per `CheckInput`, shared by the checkers: the journal of a long run has millions of records. */
+export function scanJournal(input: CheckInput): Promise<JournalScan> {
+  let scan = scans.get(input);
+  if (scan === undefined) scans.set(input, (scan = readAll(input)));
+  return scan;
+}
+
+async function readAll(input: CheckInput): Promise<JournalScan> {
+  const headers = await input.journal.headers();
+  const edges = scanEdges(input);
+  const fold = new ScanFold(edges, endOfRun(input.events));
+  for (const header of headers) {
+    const begin = fold.beginJournal(header);
+    for await (const chunk of input.journal.records(header)) for (const record of chunk) begin.record(record);
+    begin.end();
+  }
+  return fold.result(headers, input.journal.problems());
+}
+
+function endOfRun(events: readonly HistoryEvent[]): number {
+  return eventsOf(events, 'run.end').at(-1)?.tUs ?? events.at(-1)?.tUs ?? -Infinity;
+}
+
+class ScanFold {
+  readonly #edges: readonly number[];
+  readonly #endUs: number;
+  readonly #cells = new Map<string, Cell>();
+  readonly #rereadBlocks = new Map<string, number>();
+  #stalls: RawStall[] = [];
+  #floorUs = stallFloorUs;
+  #operations = 0;
+  #completedOk = 0;
+  #failedOps = 0;
+  #failedFirst: JournalScan['failedFirst'];
+  #unfinished = 0;
+  #lastRecordUs = -Infinity;
+
+  constructor(edges: readonly number[], endUs: number) {
+    this.#edges = edges;
+    this.#endUs = endUs;
+  }
+
+  beginJournal(header: JournalHeader): { record(record: JournalRecord): void; end(): void } {
+    const open = new Map<number, { record: InvokeRecord; segment: number }>();
+    const states: NamespaceState[] = header.namespaces.map(() => ({ outstanding: 0, sinceUs: -1, lastEndUs: 0, cell: undefined, cellPath: null }));
+    let segment = 0;
+    const record = (each: JournalRecord): void => {
+      const { tUs } = each;
+      while (segment < this.#edges.length && this.#edges[segment]! <= tUs) segment += 1;
+      if (tUs > this.#lastRecordUs) this.#lastRecordUs = tUs;
+      if (each.kind === 'invoke') {
+        const state = states[each.ns];
+        if (state === undefined) return;
+        open.set(each.op, { record: each, segment });
+        this.#operations += 1;
+        state.outstanding += 1;
+        if (state.sinceUs < 0) state.sinceUs = tUs;
+        return;
+      }
+      const invoke = open.get(each.op);
+      if (invoke === undefined) return;
+      open.delete(each.op);
+      this.#complete(header, states[invoke.record.ns]!, invoke, each, segment);
+    };
+    const end = (): void => {
+      this.#unfinished += open.size;
+      for (const [ns, state] of states.entries()) {
+        if (state.sinceUs < 0) continue;
+        const toUs = state.outstanding > 0 ? Math.max(this.#endUs, this.#lastRecordUs) : state.lastEndUs;
+        this.#stall({ host: header.host, nsUuid: header.namespaces[ns]!.uuid, nsid: header.namespaces[ns]!.nsid, fromUs: state.sinceUs, toUs, endedBy: undefined });
+      }
+    };
+    return { record, end };
+  }
+
+  result(headers: JournalHeader[], problems: string[]): JournalScan {
+    const cells = [...this.#cells.values()];
+    const segmentOf = (tUs: number): number => this.#edges.filter((edge) => edge <= tUs).length;
+    return {
+      headers, problems,
+      operations: this.#operations, completedOk: this.#completedOk, failedOps: this.#failedOps, failedFirst: this.#failedFirst, unfinished: this.#unfinished,
+      rereadBlocks: this.#rereadBlocks,
+      stalls: this.#stalls.sort((a, b) => b.toUs - b.fromUs - (a.toUs - a.fromUs)),
+      stallFloorUs: this.#floorUs,
+      lastRecordUs: this.#lastRecordUs,
+      tally: ({ nsUuid, gateway, fromUs, toUs }) => {
+        const first = segmentOf(fromUs);
+        const end = segmentOf(toUs);
+        const sum: Tally = { reads: 0, writes: 0, probes: 0, firstUs: Infinity };
+        for (const cell of cells) {
+          if (cell.nsUuid !== nsUuid || (gateway !== undefined && cell.gateway !== gateway)) continue;
+          if (cell.segment < first || (toUs !== Infinity && cell.segment >= end)) continue;
+          sum.reads += cell.tally.reads;
+          sum.writes += cell.tally.writes;
+          sum.probes += cell.tally.probes;
+          sum.firstUs = Math.min(sum.firstUs, cell.tally.firstUs);
+        }
+        return sum;
+      },
+    };
+  }
+
+  #complete(header: JournalHeader, state: NamespaceState, invoke: { record: InvokeRecord; segment: number }, record: CompleteRecord, segment: number): void {
+    const { tUs } = record;
+    const { uuid, nsid } = header.namespaces[invoke.record.ns]!;
+    state.outstanding -= 1;
+    if (record.outcome !== 'ok') {
+      this.#failedOps += 1;
+      this.#failedFirst ??= { host: header.host, op: record.op, tUs, code: record.code, status: record.status, outcome: record.outcome };
+      // The interval goes on: a service that answers with errors is not available. It ends with the next ok.
+      state.lastEndUs = tUs;
+      return;
+    }
+    this.#completedOk += 1;
+    if (tUs - state.sinceUs >= this.#floorUs) {
+      this.#stall({ host: header.host, nsUuid: uuid, nsid, fromUs: state.sinceUs, toUs: tUs, endedBy: { op: record.op, path: record.path } });
+    }
+    state.sinceUs = state.outstanding > 0 ? tUs : -1;
+    const { purpose, what, nlb } = invoke.record;
+    if (purpose !== 'load' && purpose !== 'probe') {
+      const key = `${purpose}:${uuid}`;
+      this.#rereadBlocks.set(key, (this.#rereadBlocks.get(key) ?? 0) + nlb);
+      return;
+    }
+    if (invoke.segment !== segment) return;
+    let cell = state.cell;
+    if (cell === undefined || cell.segment !== segment || state.cellPath !== record.path) {
+      cell = state.cell = this.#cell(uuid, record.path, segment);
+      state.cellPath = record.path;
+    }
+    const { tally } = cell;
+    if (tUs < tally.firstUs) tally.firstUs = tUs;
+    if (purpose === 'probe') tally.probes += 1;
+    else if (what === 'read') tally.reads += 1;
+    else tally.writes += 1;
+  }
+
+  #cell(nsUuid: string, path: string | null, segment: number): Cell {
+    const gateway = path === null ? '' : gatewayOf(path);
+    const key = `${nsUuid}|${gateway}|${segment}`;
+    let cell = this.#cells.get(key);
+    if (cell === undefined) this.#cells.set(key, (cell = { nsUuid, gateway, segment, tally: { reads: 0, writes: 0, probes: 0, firstUs: Infinity } }));
+    return cell;
+  }
+
+  #stall(stall: RawStall): void {
+    if (stall.toUs - stall.fromUs < this.#floorUs) return;
+    this.#stalls.push(stall);
+    if (this.#stalls.length <= stallsMax) return;
+    this.#stalls.sort((a, b) => b.toUs - b.fromUs - (a.toUs - a.fromUs));
+    this.#stalls = this.#stalls.slice(0, stallsMax / 2);
+    const shortest = this.#stalls.at(-1)!;
+    this.#floorUs = shortest.toUs - shortest.fromUs;
+  }
+}

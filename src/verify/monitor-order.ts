@@ -1,0 +1,92 @@
+import type { EventOf, GroupStateName, HistoryEvent } from '../history/events.js';
+import { eventsOf } from './timeline.js';
+
+/**
+ * The steps that NVMeofGwMon's state machine takes, per gateway and ANA group (facts: msgr2.md section 12).
+ * `STANDBY` is where a gateway falls back to whenever it goes down or loses its listeners. A failback that ends
+ * because one side died and the takeover that follows can be one commit (one tick does both), so the step from a
+ * failback state to a takeover is legal too.
+ */
+const legalSteps: Record<GroupStateName, readonly GroupStateName[]> = {
+  IDLE: ['STANDBY', 'ACTIVE', 'WAIT_BLOCKLIST_CMPL', 'OWNER_FAILBACK_PREPARED'],
+  STANDBY: ['IDLE', 'ACTIVE', 'WAIT_BLOCKLIST_CMPL', 'OWNER_FAILBACK_PREPARED'],
+  ACTIVE: ['STANDBY', 'IDLE', 'WAIT_FAILBACK_PREPARED'],
+  WAIT_BLOCKLIST_CMPL: ['ACTIVE', 'STANDBY', 'IDLE'],
+  WAIT_FAILBACK_PREPARED: ['STANDBY', 'IDLE', 'ACTIVE', 'WAIT_BLOCKLIST_CMPL'],
+  OWNER_FAILBACK_PREPARED: ['ACTIVE', 'STANDBY', 'IDLE', 'WAIT_BLOCKLIST_CMPL'],
+};
+
+/** One change of one gateway's state for one group between two maps. */
+export interface GroupStep {
+  gateway: string;
+  group: number;
+  from: GroupStateName;
+  to: GroupStateName;
+  tUs: number;
+  event: number;
+  /** False: a map between the two was not seen, so the step may be several. */
+  adjacent: boolean;
+  legal: boolean;
+}
+
+/** All steps in the order of the maps. A gateway that is new in a map has no step there. */
+export function groupSteps(events: readonly HistoryEvent[]): GroupStep[] {
+  const steps: GroupStep[] = [];
+  let previous: EventOf<'mon.map'> | undefined;
+  for (const map of eventsOf(events, 'mon.map')) {
+    for (const gateway of map.gateways) {
+      const before = previous?.gateways.find(({ id }) => id === gateway.id);
+      for (const [group, to] of Object.entries(gateway.states)) {
+        const from = before?.states[group];
+        if (from === undefined || from === to) continue;
+        const adjacent = map.gwEpoch - previous!.gwEpoch <= 1;
+        steps.push({ gateway: gateway.id, group: Number(group), from, to, tUs: map.tUs, event: map.seq, adjacent, legal: legalSteps[from].includes(to) });
+      }
+    }
+    previous = map;
+  }
+  return steps;
+}
+
+/** The gateway that the maps before `tUs` last had ACTIVE for the group, and since when. */
+export function activeBefore(events: readonly HistoryEvent[], group: number, tUs: number): { gateway: string; sinceUs: number } | undefined {
+  let active: { gateway: string; sinceUs: number } | undefined;
+  for (const map of eventsOf(events, 'mon.map')) {
+    if (map.tUs >= tUs) break;
+    const gateway = map.gateways.find(({ states }) => states[String(group)] === 'ACTIVE')?.id;
+    if (gateway !== undefined && gateway !== active?.gateway) active = { gateway, sinceUs: map.tUs };
+  }
+  return active;
+}
+
+/** What the store says about the fencing of one gateway's clients around a takeover. */
+export interface Fencing {
+  /** Addresses of the clients that the gateway had at the store while it was ACTIVE. */
+  addresses: string[];
+  /** Those that were neither blocklisted nor fenced in the first sample after the takeover gateway was ACTIVE. */
+  unfenced: string[];
+  /** Time and seq of that sample; undefined: the store was not sampled any more. */
+  sampleUs: number | undefined;
+  event: number | undefined;
+}
+
+/**
+ * `owner` was ACTIVE from `sinceUs` on; the takeover gateway entered WAIT_BLOCKLIST_CMPL at `beganUs` and became
+ * ACTIVE at `activeUs`. The store's state is sampled, so the first sample at or after `activeUs` decides; blocklist
+ * entries do not expire within a run. Clients of an earlier incarnation of the owner, gone before it was ACTIVE, are
+ * not what this takeover has to fence.
+ */
+export function fencingOf(events: readonly HistoryEvent[], { gateway, sinceUs }: { gateway: string; sinceUs: number }, beganUs: number, activeUs: number): Fencing {
+  const addresses = new Set<string>();
+  for (const state of eventsOf(events, 'store.state')) {
+    const mine = state.clients.filter(({ name }) => name === gateway || (name.startsWith(gateway) && /^[:/.#@-]/.test(name.slice(gateway.length))));
+    if (state.tUs < beganUs) {
+      if (state.tUs <= sinceUs) addresses.clear();
+      for (const { address, fenced } of mine) if (!fenced && !state.blocklist.includes(address)) addresses.add(address);
+    } else if (state.tUs >= activeUs) {
+      const unfenced = [...addresses].filter((address) => !state.blocklist.includes(address) && !mine.some((client) => client.address === address && client.fenced));
+      return { addresses: [...addresses], unfenced, sampleUs: state.tUs, event: state.seq };
+    }
+  }
+  return { addresses: [...addresses], unfenced: [], sampleUs: undefined, event: undefined };
+}

@@ -1,0 +1,128 @@
+import type { HistoryEvent } from '../history/events.js';
+import { HostView } from './host-view.js';
+import type { PathEvent } from './host-view.js';
+import { inTimeOrder } from './timeline.js';
+import type { Period } from './timeline.js';
+
+/** A time in which more than one place offered the same thing as optimized. */
+export interface Overlap extends Period {
+  /** Who saw it: a host, `monitor` or `target`. */
+  seenBy: string;
+  anaGroup: number;
+  /** Set for the host's view. */
+  nsid: number | undefined;
+  /** Paths (host's view) or gateways, sorted. */
+  owners: string[];
+  /** Sum of the clock errors of the two events that bound it, microseconds. */
+  errUs: number;
+  events: number[];
+}
+
+interface OpenOverlap {
+  fromUs: number;
+  errUs: number;
+  owners: string[];
+  event: number;
+  anaGroup: number;
+  nsid: number | undefined;
+}
+
+/** Tracks for each key who the owners are and emits an overlap whenever there were two or more. */
+class OverlapTracker {
+  readonly overlaps: Overlap[] = [];
+  readonly #open = new Map<string, OpenOverlap>();
+  readonly #seenBy: (key: string) => string;
+
+  constructor(seenBy: (key: string) => string) {
+    this.#seenBy = seenBy;
+  }
+
+  set(key: string, owners: string[], event: HistoryEvent, anaGroup: number, nsid: number | undefined): void {
+    const open = this.#open.get(key);
+    if (owners.length >= 2 && open === undefined) {
+      this.#open.set(key, { fromUs: event.tUs, errUs: event.errUs, owners: [...owners].sort(), event: event.seq, anaGroup, nsid });
+    } else if (owners.length >= 2 && open !== undefined) {
+      open.owners = [...new Set([...open.owners, ...owners])].sort();
+    } else if (open !== undefined) {
+      this.#close(key, open, event.tUs, event.errUs, [event.seq]);
+    }
+  }
+
+  end(tUs: number): void {
+    for (const [key, open] of [...this.#open]) this.#close(key, open, tUs, 0, []);
+  }
+
+  #close(key: string, open: OpenOverlap, toUs: number, errUs: number, events: number[]): void {
+    this.#open.delete(key);
+    const { fromUs, owners, anaGroup, nsid } = open;
+    // Two changes in one microsecond: no time in which both were true.
+    if (toUs <= fromUs) return;
+    this.overlaps.push({ seenBy: this.#seenBy(key), fromUs, toUs, owners, anaGroup, nsid, errUs: open.errUs + errUs, events: [open.event, ...events] });
+  }
+}
+
+/** The host's view: two live controllers whose paths to one namespace are optimized. Exact: every change is an event. */
+export function hostOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
+  const view = new HostView();
+  const tracker = new OverlapTracker((key) => key.slice(0, key.indexOf('\n')));
+  for (const event of inTimeOrder(events)) {
+    if (event.tUs > endUs) break;
+    const change = view.apply(event);
+    const path: PathEvent | undefined = change?.after ?? change?.before;
+    if (path === undefined) continue;
+    const owners = view.optimized(path.host, path.nsUuid).map(({ path: name, gateway }) => `${gateway} (${name})`);
+    tracker.set(`${path.host}\n${path.nsUuid}`, owners, event, path.anaGroup, path.nsid);
+  }
+  tracker.end(endUs);
+  return tracker.overlaps;
+}
+
+/** The monitor's maps: two gateways in a state that it exports as optimized (ACTIVE or WAIT_BLOCKLIST_CMPL). */
+export function monitorOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
+  const tracker = new OverlapTracker(() => 'monitor');
+  for (const event of inTimeOrder(events)) {
+    if (event.type !== 'mon.map' || event.tUs > endUs) continue;
+    const owners = new Map<string, string[]>();
+    for (const gateway of event.gateways) {
+      for (const [group, state] of Object.entries(gateway.states)) {
+        const list = owners.get(group) ?? [];
+        owners.set(group, list);
+        if (state === 'ACTIVE' || state === 'WAIT_BLOCKLIST_CMPL') list.push(`${gateway.id} ${state}`);
+      }
+    }
+    for (const [group, list] of owners) tracker.set(group, list, event, Number(group), undefined);
+  }
+  tracker.end(endUs);
+  return tracker.overlaps;
+}
+
+/**
+ * The targets' own word: two gateways that serve and say optimized for one group. The states are sampled, so an
+ * overlap is only as exact as the samples. A gateway that exited or was killed says nothing any more, one
+ * without listeners offers no path.
+ */
+export function targetOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
+  const tracker = new OverlapTracker(() => 'target');
+  const optimizedAt = new Map<string, Set<string>>();
+  for (const event of inTimeOrder(events)) {
+    if (event.tUs > endUs) break;
+    let gateway: string;
+    let groups: string[] = [];
+    if (event.type === 'gw.state') {
+      gateway = event.gateway;
+      if (event.serving && event.listeners.length > 0) groups = Object.entries(event.ana).flatMap(([group, ana]) => (ana === 'optimized' ? [group] : []));
+    } else if (event.type === 'node' && (event.state === 'exited' || event.state === 'killed')) {
+      gateway = event.name;
+    } else {
+      continue;
+    }
+    const touched = new Set([...(optimizedAt.get(gateway) ?? []), ...groups]);
+    optimizedAt.set(gateway, new Set(groups));
+    for (const group of touched) {
+      const owners = [...optimizedAt].flatMap(([name, its]) => (its.has(group) ? [name] : []));
+      tracker.set(group, owners, event, Number(group), undefined);
+    }
+  }
+  tracker.end(endUs);
+  return tracker.overlaps;
+}

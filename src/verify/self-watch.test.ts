@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { loopDelayLimitUs, selfWatch } from './self-watch.js';
+import { healthyRun, moments as m } from './testing/healthy-run.js';
+import { t } from './testing/run.js';
+import type { DraftRun } from './testing/run.js';
+
+const check = (run: DraftRun): ReturnType<typeof selfWatch.check> => selfWatch.check(run.input);
+const summary = async (run: DraftRun): Promise<string> => {
+  const result = await check(run);
+  expect(result.verdict).toBe('unknown');
+  return result.summary;
+};
+
+describe('self-watch', () => {
+  it('passes a healthy run with its numbers', async () => {
+    expect(await check(healthyRun())).toMatchObject({
+      verdict: 'pass', summary: 'longest event-loop delay 9.0 ms in 6 processes (limit 125.0 ms), longest gap of a host or monitor observer 12.0 ms',
+      metrics: { loopDelayMaxMs: 9, loopDelayLimitMs: 125, lookGapMaxMs: 12, 'gw1.loopDelayMaxMs': 9 },
+    });
+  });
+
+  it('derives its limit from the smallest of what it must resolve', () => {
+    const { plan } = healthyRun();
+    expect(loopDelayLimitUs(plan)).toBe(125_000);
+    plan.shape.timers = { ...plan.shape.timers, katoMs: 5000 };
+    expect(loopDelayLimitUs(plan)).toBe(200_000);
+    plan.shape.timers = { ...plan.shape.timers, beaconGraceMs: 7000 };
+    expect(loopDelayLimitUs(plan)).toBe(300_000);
+  });
+
+  it.each(['harness', 'host1', 'gw2', 'monitor', 'store'])('is unknown when %s stood still', async (process) => {
+    const run = healthyRun().change('self.watch', (body, ms) => body.process === process && ms > 4000 && ms <= 4250, () => ({ loopDelayMaxUs: 126_000 }));
+    expect(await summary(run)).toMatch(new RegExp(`^${process}: its event loop stood still for 126\\.0 ms between \\+3\\.\\d+ s and \\+4\\.\\d+ s \\(limit 125\\.0 ms\\)$`));
+  });
+
+  it.each(['harness', 'host1', 'gw2', 'monitor', 'store'])('is unknown without reports of %s, at all or for a while', async (process) => {
+    expect(await summary(healthyRun().remove('self.watch', (body) => body.process === process))).toBe(`${process} has no self.watch event`);
+    expect(await summary(healthyRun().remove('self.watch', (body, ms) => body.process === process && ms > 4000 && ms <= 4250))).toContain(`${process}: no self.watch for 250.0 ms from`);
+    expect(await summary(healthyRun().remove('self.watch', (body, ms) => body.process === process && ms > 9000))).toContain('(after the last record)');
+  });
+
+  it('does not watch a process while it is dead or paused', async () => {
+    // Healthy as it is: gw1 has no reports from its kill to its restart. But without the kill that is a hole.
+    expect(await summary(healthyRun().remove('node', ({ state }) => state === 'killed'))).toContain('gw1: no self.watch for');
+    const paused = healthyRun()
+      .add(4000, { type: 'node', name: 'gw2', role: 'gateway', state: 'paused' }).add(4600, { type: 'node', name: 'gw2', role: 'gateway', state: 'resumed' })
+      .remove('self.watch', ({ process }, ms) => process === 'gw2' && ms > 4000 && ms <= 4600)
+      .add(4600, { type: 'self.watch', process: 'gw2', pid: 1, loopDelayMaxUs: 600_000, loopDelayP99Us: 1, cpuPercent: 0, rssBytes: 0, fromUs: t(3850), toUs: t(4600) });
+    expect((await check(paused)).verdict).toBe('pass');
+  });
+
+  it('does not excuse a longer silence before a death than one report', async () => {
+    expect(await summary(healthyRun().remove('self.watch', ({ process }, ms) => process === 'gw1' && ms > 1400 && ms <= m.killed))).toContain('gw1: no self.watch for');
+  });
+
+  it('ignores what was measured from outside, without loop delays', async () => {
+    const run = healthyRun().add(3000, { type: 'self.watch', process: 'ps:gw2', pid: 1, loopDelayMaxUs: -1, loopDelayP99Us: -1, cpuPercent: 0, rssBytes: 0, fromUs: t(2000), toUs: t(3000) });
+    expect((await check(run)).verdict).toBe('pass');
+  });
+
+  it('is unknown when an observer of the host or the monitor looked away', async () => {
+    expect(await summary(healthyRun().change('observe.coverage', ({ observer }, ms) => observer === 'monitor' && ms === 4000, () => ({ maxGapUs: 101_000 })))).toBe(
+      'monitor: it did not look for 101.0 ms between +3.500000 s and +4.000000 s (limit 100.0 ms)',
+    );
+    expect(await summary(healthyRun().remove('observe.coverage', ({ observer }, ms) => observer === 'monitor' && ms === 4000))).toContain('monitor: no coverage for 500.0 ms');
+    expect(await summary(healthyRun().remove('observe.coverage'))).toBe('no observe.coverage event of a host or monitor observer');
+    const blinded = healthyRun().add(3000, { type: 'observe.coverage', observer: 'gateway:gw1', fromUs: t(2000), toUs: t(3000), samples: 0, maxGapUs: 1_000_000 });
+    expect((await check(blinded)).verdict).toBe('pass');
+  });
+
+  it('is unknown when no host was observed', async () => {
+    expect(await summary(healthyRun().remove('host.path').remove('host.inventory'))).toBe('no host was observed, so there is no period to judge');
+  });
+});

@@ -1,0 +1,104 @@
+import { coverageOf, holesIn, lookGapLimitUs, observes } from './coverage.js';
+import { hostOverlaps, monitorOverlaps, targetOverlaps } from './overlaps.js';
+import type { Overlap } from './overlaps.js';
+import { Findings } from './result.js';
+import type { AllowanceWindow, Period } from './timeline.js';
+import { allowanceWindows, eventsOf, faultRecords, healedUs, judgedPeriod } from './timeline.js';
+import type { CheckInput, Checker } from './types.js';
+import { at, count, ms, runStartUs, toMs } from './words.js';
+
+/**
+ * What gateways say of themselves is sampled every 100 ms or less: of two samples that contradict each other,
+ * one may be a period old, and the other too. Shorter overlaps between targets prove nothing.
+ */
+export const targetResolutionUs = 200_000;
+
+/**
+ * Proves that no two gateways were optimized for one ANA group at the same time, in three independent views:
+ * the hosts' paths (exact), the monitor's maps (never, no allowance) and the targets' own word (sampled).
+ *
+ * An overlap in the host's or the targets' view is excused only in an `OverlapAllowance` of its group: it must
+ * begin between the fault (or heal) and the end of what that fault may cause, and last no longer than the bound.
+ *
+ * `unknown`: an overlap not longer than the clock error of its events, no view of the paths or the monitor at
+ * all, or a host observer that had a gap longer than it may have (`lookGapLimitUs`).
+ */
+export const singleOptimized: Checker = {
+  name: 'single-optimized',
+  proves: 'No two gateways were optimized for one ANA group at the same time, beyond what the plan allows.',
+  async check(input) {
+    const { plan, events } = input;
+    const findings = new Findings('single-optimized');
+    const startUs = runStartUs(events);
+    const first = eventsOf(events, 'host.path')[0];
+    const maps = eventsOf(events, 'mon.map');
+    if (first === undefined) {
+      findings.unknown('no host.path event: the host never saw a path');
+      return findings.result('');
+    }
+    if (maps.length === 0) findings.unknown('no mon.map event: the monitor was never observed');
+    const period = { fromUs: first.tUs, toUs: judgedPeriod(events)!.toUs };
+    checkCoverage(input, period, findings);
+
+    const windows = allowanceWindows(plan, events, plan.expect.overlaps).map((window) => widened(window, input, period));
+    let longestUs = 0;
+    const judge = (overlap: Overlap, resolutionUs: number, mayBeAllowed: boolean): void => {
+      const durationUs = overlap.toUs - overlap.fromUs;
+      longestUs = Math.max(longestUs, durationUs);
+      const text = `${overlap.seenBy}: ANA group ${overlap.anaGroup}${overlap.nsid === undefined ? '' : `, namespace ${overlap.nsid}`} optimized at ${overlap.owners.join(' and ')} for ${ms(durationUs)} from ${at(overlap.fromUs, startUs)}`;
+      const more = { tUs: overlap.fromUs, toUs: overlap.toUs, events: overlap.events };
+      const window = mayBeAllowed ? windows.find((each) => excuses(each, overlap)) : undefined;
+      if (window !== undefined) {
+        findings.note(`${text}: allowed by ${window.fault} (${window.reason}), bound ${window.bound.name} = ${ms(window.boundUs)}`, more);
+      } else if (durationUs <= resolutionUs) {
+        if (resolutionUs > overlap.errUs) findings.note(`${text}: shorter than two samples (${ms(resolutionUs)})`, more);
+        else findings.unknown(`${text}, no longer than the error of the two clocks (${ms(overlap.errUs)})`, more);
+      } else {
+        findings.fail(text, more);
+      }
+    };
+    const host = hostOverlaps(events, period.toUs);
+    const monitor = monitorOverlaps(events, period.toUs);
+    const target = targetOverlaps(events, period.toUs);
+    for (const overlap of host) judge(overlap, overlap.errUs, true);
+    for (const overlap of monitor) judge(overlap, overlap.errUs, false);
+    for (const overlap of target) judge(overlap, Math.max(targetResolutionUs, overlap.errUs), true);
+
+    Object.assign(findings.metrics, { hostOverlaps: host.length, monitorOverlaps: monitor.length, targetOverlaps: target.length, overlapMaxMs: toMs(longestUs) });
+    const changes = events.filter((event) => event.type === 'host.path' || event.type === 'host.path-gone').length;
+    const excused = host.length + target.length;
+    return findings.result(
+      `never two optimized owners of an ANA group${excused > 0 ? ` (but for ${count(excused, 'allowed or unresolvable overlap')}, at most ${ms(longestUs)})` : ''} in ${count(changes, 'path change')}, ${count(maps.length, 'monitor map')} and ${count(eventsOf(events, 'gw.state').length, 'target sample')}`,
+    );
+  },
+};
+
+/** An overlap may begin late in a fault (the takeover comes after the grace), so the window lasts until the fault is gone. */
+function widened(window: AllowanceWindow, { plan, events }: CheckInput, period: Period): AllowanceWindow {
+  const isInject = plan.expect.overlaps.some(({ fault, when, bound }) => fault === window.fault && when === 'inject' && bound === window.bound.name);
+  if (!isInject) return window;
+  const goneUs = healedUs(faultRecords(events).get(window.fault)) ?? period.toUs;
+  return { ...window, toUs: Math.max(window.toUs, goneUs) };
+}
+
+function excuses(window: AllowanceWindow, overlap: Overlap): boolean {
+  return window.groups.includes(overlap.anaGroup) && overlap.fromUs >= window.fromUs && overlap.fromUs <= window.toUs && overlap.toUs - overlap.fromUs <= window.boundUs;
+}
+
+function checkCoverage({ plan, events }: CheckInput, period: Period, findings: Findings): void {
+  const limitUs = lookGapLimitUs(plan);
+  const startUs = runStartUs(events);
+  for (const { name } of plan.topology.hosts) {
+    const coverage = coverageOf(events, period, (observer) => observes(observer, name) || (plan.topology.hosts.length === 1 && observes(observer, 'host')));
+    for (const event of coverage) {
+      if (event.samples === 0) findings.unknown(`${event.observer} took no sample from ${at(event.fromUs, startUs)} to ${at(event.toUs, startUs)}`, { tUs: event.fromUs, toUs: event.toUs, events: [event.seq] });
+      else if (event.maxGapUs > limitUs) {
+        findings.unknown(`${event.observer} did not look for ${ms(event.maxGapUs)} between ${at(event.fromUs, startUs)} and ${at(event.toUs, startUs)}; ${ms(limitUs)} is the most that resolves two owners`, { tUs: event.fromUs, toUs: event.toUs, events: [event.seq] });
+      }
+    }
+    for (const hole of holesIn(period, coverage, limitUs)) {
+      findings.unknown(`the paths of ${name} were not observed for ${ms(hole.toUs - hole.fromUs)} from ${at(hole.fromUs, startUs)} (${hole.why})`, { tUs: hole.fromUs, toUs: hole.toUs });
+    }
+    findings.metrics[`${name}.lookGapMaxMs`] = toMs(Math.max(0, ...coverage.map(({ maxGapUs }) => maxGapUs)));
+  }
+}

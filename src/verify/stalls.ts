@@ -1,0 +1,103 @@
+import { scanJournal } from './journal-scan.js';
+import type { RawStall } from './journal-scan.js';
+import type { AllowanceWindow } from './timeline.js';
+import { allowanceWindows, boundOf, eventsOf, rolesOf } from './timeline.js';
+import type { CheckInput } from './types.js';
+
+/**
+ * - `within`: no longer than its bound.
+ * - `over`: too long.
+ * - `doubtful`: too long, but the process that measured it stood still meanwhile, long enough to explain it.
+ */
+export type StallJudgement = 'within' | 'over' | 'doubtful';
+
+/** One stall and what it was measured against. */
+export interface Stall extends RawStall {
+  anaGroup: number;
+  durationUs: number;
+  /** The fault whose window it overlaps; undefined: it is measured against the quiet bound. */
+  fault: string | undefined;
+  /** Why the plan allows it. */
+  reason: string | undefined;
+  boundName: string;
+  boundUs: number;
+  /** By how much it is too long; ≤ 0: it isn't. */
+  excessUs: number;
+  /** How long the event loops of the host's or the harness's process stood still during it. */
+  loopDelayUs: number;
+  judgement: StallJudgement;
+}
+
+/**
+ * All stalls above the floor, longest first, each attributed to the allowance window that it overlaps (the one
+ * that leaves the least excess; the quiet bound if there is none).
+ *
+ * The part of a stall before its window began is measured against the quiet bound: a fault cannot explain what
+ * started before it. In an until-heal window the stall has to end within the bound after the confirmed heal.
+ */
+export async function listStalls(input: CheckInput): Promise<Stall[]> {
+  const { plan, events } = input;
+  const { stalls } = await scanJournal(input);
+  const windows = allowanceWindows(plan, events, plan.expect.stalls);
+  const quiet = boundOf(plan, plan.expect.quietStall);
+  const groupOf = new Map(plan.topology.namespaces.map(({ uuid, anaGroup }) => [uuid, anaGroup]));
+  const watches = measuringWatches(input);
+  return stalls.map((stall) => {
+    const anaGroup = groupOf.get(stall.nsUuid) ?? 0;
+    const durationUs = stall.toUs - stall.fromUs;
+    const quietUs = quiet.ms * 1000;
+    let best = { window: undefined as AllowanceWindow | undefined, excessUs: durationUs - quietUs };
+    for (const window of windows) {
+      if (!window.groups.includes(anaGroup) || stall.toUs <= window.fromUs || stall.fromUs >= window.toUs) continue;
+      const excessUs = excessIn(window, stall, quietUs);
+      if (best.window === undefined || excessUs < best.excessUs) best = { window, excessUs };
+    }
+    const loopDelayUs = best.excessUs > 0 ? loopDelayDuring(watches, stall) : 0;
+    const judgement = best.excessUs <= 0 ? 'within' : best.excessUs <= loopDelayUs ? 'doubtful' : 'over';
+    const { window } = best;
+    return {
+      ...stall, anaGroup, durationUs, fault: window?.fault, reason: window?.reason,
+      boundName: (window?.bound ?? quiet).name, boundUs: window?.boundUs ?? quietUs, excessUs: best.excessUs, loopDelayUs, judgement,
+    };
+  });
+}
+
+function excessIn(window: AllowanceWindow, stall: RawStall, quietUs: number): number {
+  const earlyUs = Math.max(0, window.fromUs - stall.fromUs);
+  const allowedEndUs = window.untilUs === undefined ? Math.max(stall.fromUs, window.fromUs) + window.boundUs : window.untilUs + window.boundUs;
+  return Math.max(earlyUs - quietUs, stall.toUs - allowedEndUs);
+}
+
+/**
+ * Event-loop delays up to this are every process's daily life (garbage collection, a busy core) and part of each
+ * bound's machine noise. Only longer ones can excuse a stall; else a long stall would collect hundreds of them.
+ */
+export const loopDelayNoiseUs = 50_000;
+
+interface Watch {
+  process: string;
+  fromUs: number;
+  toUs: number;
+  loopDelayMaxUs: number;
+}
+
+/** When the processes that issue and time the I/O stood still. */
+function measuringWatches({ plan, events }: CheckInput): Watch[] {
+  const roles = rolesOf(plan, events);
+  return eventsOf(events, 'self.watch').filter(({ process, loopDelayMaxUs }) => loopDelayMaxUs > loopDelayNoiseUs && ['host', 'harness'].includes(roles.get(process) ?? ''));
+}
+
+/**
+ * The most that one process stood still during the stall: per watch event the longest delay it reports, no more
+ * than the part of it that lies in the stall. Only the maximum of each event is known, so this counts one stop
+ * per event and errs towards blaming the system under test.
+ */
+function loopDelayDuring(watches: readonly Watch[], stall: RawStall): number {
+  const perProcess = new Map<string, number>();
+  for (const { process, fromUs, toUs, loopDelayMaxUs } of watches) {
+    const overlapUs = Math.min(toUs, stall.toUs) - Math.max(fromUs, stall.fromUs);
+    if (overlapUs <= 0) continue;
+    perProcess.set(process, (perProcess.get(process) ?? 0) + Math.min(loopDelayMaxUs, overlapUs));
+  }
+  return Math.max(0, ...perProcess.values());
+}

@@ -1,0 +1,53 @@
+import type { HistoryEvent } from '../history/events.js';
+import type { JournalSource } from '../history/journal-types.js';
+import type { Plan } from '../plan/types.js';
+
+/** Only a proof is a `pass`; `unknown` is "cannot tell", `infra` is "the lab broke". */
+export type Verdict = 'pass' | 'fail' | 'unknown' | 'infra';
+
+/** One fact that supports a verdict, in words a storage developer can act on. */
+export interface Evidence {
+  text: string;
+  /** Harness monotonic time of what it is about, microseconds. */
+  tUs?: number;
+  toUs?: number;
+  /** history.ndjson sequence numbers. */
+  events?: number[];
+  /** Journal operation ids. */
+  ops?: number[];
+}
+
+export interface CheckResult {
+  checker: string;
+  verdict: Verdict;
+  /** One line that says what was proved, or what broke and by how much. */
+  summary: string;
+  evidence: Evidence[];
+  /** Units last in each name: stallMaxMs, operations, blocks. */
+  metrics: Record<string, number>;
+}
+
+export interface CheckInput {
+  plan: Plan;
+  events: readonly HistoryEvent[];
+  /** Each call reads the I/O journals of the run from their beginning. */
+  journal: JournalSource;
+  /** Lines of history.ndjson that could not be read (e.g. a torn last line), in words. */
+  historyProblems: readonly string[];
+}
+
+/** A pure fold over plan and history. A throw is turned into `unknown` by the caller, never into a pass. */
+export interface Checker {
+  name: string;
+  /** What it proves, one sentence. */
+  proves: string;
+  check(input: CheckInput): Promise<CheckResult>;
+}
+
+export interface RunVerdict {
+  format: 1;
+  runId: string;
+  verdict: Verdict;
+  interrupted: boolean;
+  checks: CheckResult[];
+}

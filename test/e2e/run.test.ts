@@ -1,0 +1,121 @@
+import { existsSync, openSync, closeSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { alive, memberPids, pathproof, readEvents, readVerdict, runDirs, sandbox, start, untilHistory, type Sandbox } from './pathproof.js';
+
+let box: Sandbox;
+beforeEach(() => {
+  box = sandbox();
+});
+afterEach(() => box.remove());
+
+const checkers = ['integrity', 'availability', 'single-optimized', 'convergence', 'takeover', 'inventory', 'fault-took', 'vacuity', 'self-watch', 'history'];
+
+describe('smoke', () => {
+  it('proves a failover end to end, and the stored run can be judged again', { timeout: 120_000 }, async () => {
+    const result = await pathproof(box, 'run', 'smoke', '--seed', 'e2e');
+    expect(result.code, result.stdout + result.stderr).toBe(0);
+    const lines = result.stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/seed e2e · git \S+ · run smoke --seed e2e/);
+    expect(lines.at(-1)).toMatch(/repeat: .* --filter gateway-dies --seed e2e --lab loopback$/);
+
+    const [dir] = runDirs(box);
+    const verdict = readVerdict(dir!);
+    expect(verdict.verdict).toBe('pass');
+    expect(verdict.checks.map((c) => c.checker)).toEqual(expect.arrayContaining(checkers));
+    expect(verdict.checks.find((c) => c.checker === 'integrity')!.metrics['operations']).toBeGreaterThan(1_000);
+
+    const events = readEvents(dir!);
+    // Every member is a process of its own; the killed gateway came back as another one.
+    const started = events.flatMap((e) => (e.type === 'node' && e.state === 'started' ? [e] : []));
+    expect(started.map((e) => e.name).sort()).toEqual(['fabric', 'gw1', 'gw2', 'host1', 'monitor', 'store', started.filter((e) => e.role === 'gateway').at(-1)!.name].sort());
+    expect(new Set(memberPids(events)).size).toBe(started.length);
+    expect(events.some((e) => e.type === 'node' && e.state === 'killed' && e.signal === 'SIGKILL')).toBe(true);
+    for (const name of ['store', 'fabric', 'monitor', 'gw1', 'gw2', 'host1']) expect(existsSync(join(dir!, 'logs', `${name}.log`))).toBe(true);
+    expect(alive(memberPids(events))).toEqual([]);
+
+    const html = readFileSync(join(dir!, 'report.html'), 'utf8');
+    expect(html).toContain('gateway-dies');
+    expect(html).not.toMatch(/(?:src|href)="https?:/);
+
+    const again = await pathproof(box, 'recheck', dir!, '--json');
+    expect(again.code, again.stderr).toBe(0);
+    expect(readVerdict(dir!)).toEqual(verdict);
+  });
+});
+
+describe('a system that breaks', () => {
+  it('fails for a bit that flips in the store after the first re-read', { timeout: 120_000 }, async () => {
+    const run = start(box, ['run', 'smoke']);
+    const { dir } = await untilHistory(box, run, (events) => events.some((e) => e.type === 'run.phase' && e.phase === 'settle'));
+    const image = openSync(join(dir, 'store', 'images', 'image1.img'), 'r+');
+    const byte = Buffer.alloc(1);
+    readSync(image, byte, 0, 1, 2_000);
+    byte[0]! ^= 0x10;
+    writeSync(image, byte, 0, 1, 2_000);
+    closeSync(image);
+    const result = await run.finished;
+    expect(result.code, result.stdout).toBe(1);
+    const integrity = readVerdict(dir).checks.find((c) => c.checker === 'integrity')!;
+    expect(integrity.verdict).toBe('fail');
+    expect(integrity.evidence.map((e) => e.text).join('\n')).toMatch(/torn/);
+  });
+});
+
+describe('trouble', () => {
+  it('stops on Ctrl-C in the middle of a fault: healed, stored, nothing left, exit 130', { timeout: 120_000 }, async () => {
+    const run = start(box, ['run', 'smoke']);
+    const { dir } = await untilHistory(box, run, (events) => events.some((e) => e.type === 'fault' && e.phase === 'injected'));
+    run.child.kill('SIGINT');
+    const result = await run.finished;
+    expect(result.code, result.stdout + result.stderr).toBe(130);
+    const events = readEvents(dir);
+    expect(events.some((e) => e.type === 'fault' && e.phase === 'healed')).toBe(true);
+    expect(events.at(-1)).toMatchObject({ type: 'run.end', reason: 'interrupted' });
+    expect(readVerdict(dir)).toMatchObject({ interrupted: true });
+    expect(readVerdict(dir).verdict).not.toBe('pass');
+    expect(alive(memberPids(events))).toEqual([]);
+    expect((await pathproof(box, 'lab', 'down')).stdout).toContain('nothing was left behind');
+  });
+
+  it('can be killed with SIGKILL: lab down ends a paused member, and the run can be rechecked', { timeout: 120_000 }, async () => {
+    const run = start(box, ['run', 'smoke']);
+    const { dir, events } = await untilHistory(box, run, (all) => all.some((e) => e.type === 'fault' && e.phase === 'confirmed'));
+    const store = events.find((e) => e.type === 'node' && e.name === 'store' && e.state === 'started') as { pid: number };
+    process.kill(store.pid, 'SIGSTOP');
+    run.child.kill('SIGKILL');
+    await run.finished;
+    expect(alive([store.pid])).toEqual([store.pid]);
+    const down = await pathproof(box, 'lab', 'down');
+    expect(down.stdout).toContain(`store (pid ${store.pid})`);
+    expect(alive(memberPids(readEvents(dir)))).toEqual([]);
+    expect(existsSync(join(dir, 'store'))).toBe(false);
+
+    const recheck = await pathproof(box, 'recheck', dir);
+    expect(recheck.code, recheck.stdout + recheck.stderr).toBe(2);
+    expect(readVerdict(dir).verdict).toBe('unknown');
+    expect(readVerdict(dir).checks.find((c) => c.checker === 'history')!.summary).toMatch(/run\.end/);
+  });
+
+  it('calls a gateway that does not start infra, with the last lines of its log', { timeout: 120_000 }, async () => {
+    // The gateway gives up waiting for its first map before the monitor can have answered.
+    writeFileSync(join(box.dir, 'impatient.suite.ts'), `
+      import { suite } from 'pathproof';
+      export default suite({ name: 'impatient', scenarios: [{ name: 'a', title: 'No first map', description: 'fail to start.', lab: { timers: { connectPanicMs: 100, beaconMs: 60000 } }, steps: [{ do: 'run', forMs: 10 }] }] });
+    `);
+    const result = await pathproof(box, 'run', './impatient.suite.ts');
+    expect(result.code, result.stdout + result.stderr).toBe(3);
+    expect(result.stdout).toMatch(/gw\d ended before it served/);
+    expect(result.stdout).toMatch(/monitor-silent/);
+    expect(readVerdict(runDirs(box)[0]!).verdict).toBe('infra');
+    expect(alive(memberPids(readEvents(runDirs(box)[0]!)))).toEqual([]);
+  });
+
+  it('calls a disk without room infra', { timeout: 120_000 }, async () => {
+    // No file may grow over 1 MiB: the images do not fit.
+    const result = await start(box, ['run', 'smoke'], { shell: 'ulimit -f 1024' }).finished;
+    expect(result.code, result.stdout + result.stderr).toBe(3);
+    expect(result.stdout).toMatch(/store/);
+    expect(alive(memberPids(readEvents(runDirs(box)[0]!)))).toEqual([]);
+  });
+});
