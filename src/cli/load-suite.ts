@@ -34,9 +34,16 @@ export async function loadSuite(file: string): Promise<SuiteDefinition> {
     module = (await tsImport(pathToFileURL(file).href, import.meta.url)) as { default?: unknown };
   } catch (error) {
     if (error instanceof PathproofError) throw error;
-    throw usageError('SUITE_IMPORT', `${file} cannot be imported: ${messageOf(error)}`);
+    const [reason] = messageOf(error).split('\n');
+    throw usageError('SUITE_IMPORT', `${file} cannot be imported: ${reason}`, "A suite imports { suite } from 'pathproof', which has to be installed where the suite is; a plain object with name and scenarios is a suite, too.");
   }
-  return parseSuite(module.default, file);
+  return parseSuite(unwrap(module.default), file);
+}
+
+/** In a folder whose package.json does not say `"type": "module"` the file becomes CommonJS, and its default export sits one level deeper. */
+function unwrap(exported: unknown): unknown {
+  const inner = typeof exported === 'object' && exported !== null && 'default' in exported ? exported.default : undefined;
+  return inner === undefined ? exported : unwrap(inner);
 }
 
 /** The scenarios whose name or title contains the filter, ignoring case. */

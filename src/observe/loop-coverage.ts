@@ -38,11 +38,16 @@ export class LoopCoverage {
     this.#timer = setInterval(() => this.#tick(), tickMs);
   }
 
+  /** Reports up to now, at a moment whose record must not end before it (e.g. the end of what is judged). */
+  flush(): void {
+    this.#tick();
+    this.#report(this.#lastTickUs);
+  }
+
   /** Reports the rest. */
   stop(): void {
     clearInterval(this.#timer);
-    this.#tick();
-    this.#report(this.#lastTickUs);
+    this.flush();
   }
 
   #tick(): void {

@@ -151,14 +151,37 @@ async function walk(w: Walk): Promise<void> {
   w.setPhase('stop-load');
   await lab.host.stopLoad();
   w.setPhase('reread-at-once');
-  await lab.host.reread('at-once');
-  w.setPhase('settle', `${plan.workload.delayedRereadMs} ms before the delayed re-read`);
-  await sleep(plan.workload.delayedRereadMs, w.signal);
-  if (w.signal.aborted) return;
-  w.setPhase('reread-delayed');
-  await lab.host.reread('delayed');
+  if (await reread(w, 'at-once')) {
+    w.setPhase('settle', `${plan.workload.delayedRereadMs} ms before the delayed re-read`);
+    await sleep(plan.workload.delayedRereadMs, w.signal);
+    if (w.signal.aborted) return;
+    w.setPhase('reread-delayed');
+    await reread(w, 'delayed');
+  }
   await lab.host.inventory('end');
   w.setPhase('end');
+}
+
+/** A re-read moves at least this much each second on any machine that can run the lab at all, bytes. */
+const rereadBytesPerSecondMin = 1_048_576;
+
+/**
+ * Re-reads everything, for as long as a working system needs at most. One that hangs is given up: false,
+ * and the checkers find a stall and blocks that were not re-read.
+ */
+async function reread(w: Walk, pass: 'at-once' | 'delayed'): Promise<boolean> {
+  const bytes = w.plan.workload.workingSetBlocks * w.plan.shape.blockSize * w.plan.topology.namespaces.length;
+  const limitMs = boundMs(w.plan.bounds, 'homeAwait') + (bytes / rereadBytesPerSecondMin) * 1_000;
+  const done = w.lab.host.reread(pass).then(() => true);
+  done.catch(() => undefined);
+  const waited = new AbortController();
+  const inTime = await Promise.race([done, sleep(limitMs, AbortSignal.any([waited.signal, w.signal])).then(() => false)]);
+  waited.abort();
+  if (!inTime && !w.signal.aborted) {
+    w.note?.(`the re-read (${pass}) hangs: given up after ${Math.round(limitMs)} ms`);
+    w.emit({ type: 'log', level: 'warn', message: `the re-read (${pass}) was given up after ${Math.round(limitMs)} ms` });
+  }
+  return inTime;
 }
 
 async function walkStep(w: Walk, step: PlanStep, index: number): Promise<void> {

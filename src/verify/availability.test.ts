@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { availability } from './availability.js';
 import { listStalls } from './stalls.js';
 import { healthyRun, moments as m } from './testing/healthy-run.js';
-import { DraftRun, startUs, t } from './testing/run.js';
+import { startUs, t } from './testing/run.js';
+import type { DraftRun } from './testing/run.js';
 
 /** Delays whatever namespace `nsid` has in flight at `fromMs` until `toMs`, and drops what was to be invoked meanwhile. */
 function stall(run: DraftRun, nsid: number, fromMs: number, toMs: number): DraftRun {
@@ -53,6 +54,15 @@ describe('availability', () => {
     const result = await availability.check(run.input);
     expect(result).toMatchObject({ verdict: 'fail' });
     expect(result.summary).toMatch(/in the window of kill \(the monitor waits for the grace\), bound failoverStall = 700\.0 ms: 39\d\.\d ms too long/);
+  });
+
+  it('does not call an operation failed that the workload itself gave up, but counts it', async () => {
+    const run = healthyRun();
+    let left = 1;
+    run.changeOps(({ what, ns, fromUs }) => what === 'write' && ns === 1 && fromUs > t(800) && left-- > 0, () => ({ outcome: 'info', code: 'ABORTED', path: null }));
+    const result = await availability.check(run.input);
+    expect(result).toMatchObject({ verdict: 'pass', metrics: { operationsFailed: 0, operationsAborted: 1 } });
+    expect(result.summary).toContain('1 were given up by the workload');
   });
 
   it('does not let a fault explain what began before it', async () => {

@@ -1,4 +1,5 @@
 import { scanJournal } from './journal-scan.js';
+import type { JournalScan } from './journal-scan.js';
 import { Findings } from './result.js';
 import { listStalls } from './stalls.js';
 import type { Stall } from './stalls.js';
@@ -54,18 +55,19 @@ export const availability: Checker = {
         { tUs: first.tUs, ops: [first.op] },
       );
     }
-    measure(input, scan.completedOk, scan.failedOps, stalls, findings);
+    measure(input, scan, stalls, findings);
     await measureResume(input, findings);
     const longest = stalls[0];
     const text = longest === undefined ? `below ${ms(scan.stallFloorUs)}` : `${ms(longest.durationUs)} (namespace ${longest.nsid}, bound ${longest.boundName} = ${ms(longest.boundUs)})`;
-    return findings.result(`longest stall ${text}; ${count(scan.completedOk, 'operation')} ended ok, ${scan.failedOps} did not`);
+    return findings.result(`longest stall ${text}; ${count(scan.completedOk, 'operation')} ended ok, ${scan.failedOps} did not${scan.abortedOps === 0 ? '' : `, ${scan.abortedOps} were given up by the workload`}`);
   },
 };
 
-function measure({ plan }: CheckInput, completedOk: number, failedOps: number, stalls: readonly Stall[], findings: Findings): void {
+function measure({ plan }: CheckInput, { completedOk, failedOps, abortedOps }: JournalScan, stalls: readonly Stall[], findings: Findings): void {
   const { metrics } = findings;
   metrics['operationsOk'] = completedOk;
   metrics['operationsFailed'] = failedOps;
+  metrics['operationsAborted'] = abortedOps;
   metrics['stallMaxMs'] = toMs(stalls[0]?.durationUs ?? 0);
   for (const { nsid, uuid } of plan.topology.namespaces) {
     metrics[`ns${nsid}.stallMaxMs`] = toMs(Math.max(0, ...stalls.filter((stall) => stall.nsUuid === uuid).map((stall) => stall.durationUs)));

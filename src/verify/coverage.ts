@@ -4,16 +4,24 @@ import type { Period } from './timeline.js';
 import { eventsOf } from './timeline.js';
 
 /**
- * A host's ANA timeline has to be seen at least this densely: two optimized paths for a tenth of a second are
+ * Labs whose host is our own initiator: it reports each change of a path at the moment at which it acts on it, so
+ * there is nothing between two reports. A gap is time in which its event loop stood still; it sent no I/O then
+ * either, so it cannot have used two paths at once.
+ */
+const changeDrivenLabs: readonly string[] = ['loopback'];
+/** A quarter of the beacon grace and of the keep-alive timeout still tells the steps of a failover apart. */
+export const lookGapShareOfTimers = 1 / 4;
+/**
+ * A host that is sampled goes on with its I/O between two looks: two optimized paths for a tenth of a second are
  * long enough for hundreds of misordered writes (facts: ceph-nvmeof-ha.md section 5, "at ≤ 100 ms").
  */
-export const lookGapMaxUs = 100_000;
-/** With scaled timers what happens is faster; a quarter of the beacon grace still resolves each step of a failover. */
-export const lookGapShareOfGrace = 1 / 4;
+export const sampledLookGapMaxUs = 100_000;
 
-/** The longest time that an observer may go without a look, microseconds. */
-export function lookGapLimitUs(plan: Plan): number {
-  return Math.min(lookGapMaxUs, plan.shape.timers.beaconGraceMs * 1000 * lookGapShareOfGrace);
+/** The longest time that an observer of the hosts or the monitor may go without a look, microseconds. */
+export function lookGapLimitUs(plan: Pick<Plan, 'shape'> & { lab: string }): number {
+  const { beaconGraceMs, katoMs } = plan.shape.timers;
+  const limitUs = Math.min(beaconGraceMs, katoMs) * 1000 * lookGapShareOfTimers;
+  return changeDrivenLabs.includes(plan.lab) ? limitUs : Math.min(limitUs, sampledLookGapMaxUs);
 }
 
 /** A stretch of the judged period in which nothing was looked at. */

@@ -32,6 +32,13 @@ describe('ha-response', () => {
     }
   });
 
+  it('cannot tell when the record ends before the takeover was due', async () => {
+    const cut = healthyRun().cutAfter(m.inject + 500);
+    expect(await check(cut)).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('before ANA group 1 had to be taken over') as string });
+    const due = healthyRun().cutAfter(m.inject + 500).add(m.inject + 1_600, { type: 'log', level: 'info', message: 'still here' });
+    expect(await check(due)).toMatchObject({ verdict: 'fail', summary: expect.stringContaining('to the end') as string });
+  });
+
   it('fails a takeover through which no write completed', async () => {
     const run = healthyRun();
     run.changeOps(({ path, ns, what }) => what === 'write' && ns !== 1 && path!.startsWith('gw2'), () => ({ path: 'gw9:nvme9:q1' }));

@@ -4,7 +4,8 @@ import type { GroupStep } from './monitor-order.js';
 import { Findings } from './result.js';
 import { takeoversOf } from './takeovers.js';
 import type { Takeover } from './takeovers.js';
-import { eventsOf } from './timeline.js';
+import { boundOf, eventsOf } from './timeline.js';
+import type { Plan } from '../plan/types.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, ms, runStartUs, toMs } from './words.js';
 
@@ -47,9 +48,14 @@ async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Fi
   const { plan, events } = input;
   const startUs = runStartUs(events);
   const { fault, group, injectUs, healUs, ownerBefore, tookOverUs, takenBy } = takeover;
+  const recordEndUs = events.at(-1)!.tUs;
+  if (tookOverUs === undefined && healUs === Infinity && recordEndUs < injectUs! + answerBoundUs(plan, fault)) {
+    findings.unknown(`the record ends ${ms(recordEndUs - injectUs!)} after ${fault} (${at(injectUs!, startUs)}), before ANA group ${group} had to be taken over`, { tUs: injectUs!, toUs: recordEndUs });
+    return;
+  }
   if (tookOverUs === undefined) {
     const until = healUs === Infinity ? 'to the end' : `until its heal ${at(healUs, startUs)}`;
-    findings.fail(`after ${fault} (${at(injectUs!, startUs)}) no other gateway than ${ownerBefore} became optimized for ANA group ${group} ${until}, but ${takeover.reason}`, { tUs: injectUs!, toUs: Math.min(healUs, events.at(-1)!.tUs) });
+    findings.fail(`after ${fault} (${at(injectUs!, startUs)}) no other gateway than ${ownerBefore} became optimized for ANA group ${group} ${until}, but ${takeover.reason}`, { tUs: injectUs!, toUs: Math.min(healUs, recordEndUs) });
     return;
   }
   const tookUs = tookOverUs - injectUs!;
@@ -67,6 +73,12 @@ async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Fi
     return;
   }
   moved.push(`ANA group ${group} moved from ${ownerBefore} to ${takenBy} ${ms(tookUs)} after ${fault} (${count(operations, needsWrite ? 'write' : 'operation')} through it)`);
+}
+
+/** How long the system may take to answer the fault: the stall that the plan allows after its injection. */
+function answerBoundUs(plan: Plan, fault: string): number {
+  const allowance = plan.expect.stalls.find((stall) => stall.fault === fault && stall.when === 'inject');
+  return allowance === undefined ? 0 : boundOf(plan, allowance.bound).ms * 1_000;
 }
 
 function checkStayed({ events }: CheckInput, takeover: Takeover, steps: readonly GroupStep[], findings: Findings, moved: string[]): void {

@@ -38,6 +38,8 @@ export interface JournalScan {
   operations: number;
   completedOk: number;
   failedOps: number;
+  /** Operations that the workload itself gave up at its end (code ABORTED); not in `failedOps`. */
+  abortedOps: number;
   failedFirst: { host: string; op: number; tUs: number; code: string; status: number; outcome: string } | undefined;
   /** Operations whose end is missing. */
   unfinished: number;
@@ -83,6 +85,9 @@ interface Cell {
   tally: Tally;
 }
 
+/** What an operation ends with that the workload gave up (workload/device.ts). */
+const abortedByWorkload = 'ABORTED';
+
 const scans = new WeakMap<CheckInput, Promise<JournalScan>>();
 
 /** One pass per `CheckInput`, shared by the checkers: the journal of a long run has millions of records. */
@@ -118,6 +123,7 @@ class ScanFold {
   #operations = 0;
   #completedOk = 0;
   #failedOps = 0;
+  #abortedOps = 0;
   #failedFirst: JournalScan['failedFirst'];
   #unfinished = 0;
   #lastRecordUs = -Infinity;
@@ -165,7 +171,7 @@ class ScanFold {
     const segmentOf = (tUs: number): number => this.#edges.filter((edge) => edge <= tUs).length;
     return {
       headers, problems,
-      operations: this.#operations, completedOk: this.#completedOk, failedOps: this.#failedOps, failedFirst: this.#failedFirst, unfinished: this.#unfinished,
+      operations: this.#operations, completedOk: this.#completedOk, failedOps: this.#failedOps, abortedOps: this.#abortedOps, failedFirst: this.#failedFirst, unfinished: this.#unfinished,
       rereadBlocks: this.#rereadBlocks,
       stalls: this.#stalls.sort((a, b) => b.toUs - b.fromUs - (a.toUs - a.fromUs)),
       stallFloorUs: this.#floorUs,
@@ -191,6 +197,12 @@ class ScanFold {
     const { tUs } = record;
     const { uuid, nsid } = header.namespaces[invoke.record.ns]!;
     state.outstanding -= 1;
+    if (record.outcome === 'info' && record.code === abortedByWorkload) {
+      // Nobody refused it: the workload gave it up. How long it had hung by then is the stall's business.
+      this.#abortedOps += 1;
+      state.lastEndUs = tUs;
+      return;
+    }
     if (record.outcome !== 'ok') {
       this.#failedOps += 1;
       this.#failedFirst ??= { host: header.host, op: record.op, tUs, code: record.code, status: record.status, outcome: record.outcome };

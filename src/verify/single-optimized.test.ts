@@ -92,7 +92,7 @@ describe('single-optimized', () => {
     const hole = healthyRun().remove('observe.coverage', ({ observer }, ms) => observer === 'host:host1' && ms === 4000);
     expect(await check(hole)).toMatchObject({ verdict: 'unknown', summary: 'the paths of host1 were not observed for 500.0 ms from +3.500000 s (between two records)' });
     const gap = healthyRun().change('observe.coverage', ({ observer }, ms) => observer === 'host:host1' && ms === 4000, () => ({ maxGapUs: 130_000 }));
-    expect((await check(gap)).summary).toBe('host:host1 did not look for 130.0 ms between +3.500000 s and +4.000000 s; 100.0 ms is the most that resolves two owners');
+    expect((await check(gap)).summary).toBe('host:host1 did not look for 130.0 ms between +3.500000 s and +4.000000 s; 125.0 ms is the most that resolves two owners');
     const idle = healthyRun().change('observe.coverage', ({ observer }, ms) => observer === 'host:host1' && ms === 4000, () => ({ samples: 0 }));
     expect((await check(idle)).verdict).toBe('unknown');
     const none = healthyRun().remove('observe.coverage', ({ observer }) => observer === 'host:host1');

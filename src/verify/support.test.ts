@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { holesIn, observes } from './coverage.js';
+import { holesIn, lookGapLimitUs, observes } from './coverage.js';
 import { lbaRanges, gatewayOf } from './integrity/findings.js';
 import { visitInTimeOrder } from './integrity/merge.js';
 import { scanJournal, stallsMax } from './journal-scan.js';
@@ -57,6 +57,12 @@ describe('coverage', () => {
     ]);
     expect(holesIn(period, [span(160, 190), span(110, 120)], 10)).toEqual([{ fromUs: 120, toUs: 160, why: 'between two records' }]);
     expect(holesIn(period, [span(0, 130), span(250, 300)], 5)).toEqual([{ fromUs: 130, toUs: 200, why: 'between two records' }]);
+  });
+  it('asks more of a host that is sampled than of one that reports each change', () => {
+    const { shape } = testPlan();
+    const slow = { ...shape, timers: { ...shape.timers, beaconGraceMs: 7000, katoMs: 5000 } };
+    expect([lookGapLimitUs({ lab: 'loopback', shape }), lookGapLimitUs({ lab: 'loopback', shape: slow })]).toEqual([125_000, 1_250_000]);
+    expect([lookGapLimitUs({ lab: 'qemu', shape }), lookGapLimitUs({ lab: 'qemu', shape: slow })]).toEqual([100_000, 100_000]);
   });
   it('tells whom an observer speaks of', () => {
     expect(['host1', 'host:host1', 'host1/paths', 'host1:paths'].map((observer) => observes(observer, 'host1'))).toEqual([true, true, true, true]);

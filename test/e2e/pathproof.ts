@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,9 @@ export interface Sandbox { dir: string; results: string; state: string; remove()
 
 export function sandbox(): Sandbox {
   const dir = mkdtempSync(join(tmpdir(), 'pathproof-e2e-'));
+  // As after `npm install pathproof`: a suite in this folder can import it.
+  mkdirSync(join(dir, 'node_modules'));
+  symlinkSync(fileURLToPath(new URL('../..', import.meta.url)), join(dir, 'node_modules', 'pathproof'));
   return { dir, results: join(dir, 'results'), state: join(dir, 'state'), remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 

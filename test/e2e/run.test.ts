@@ -1,6 +1,7 @@
-import { existsSync, openSync, closeSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { HistoryEvent } from '../../src/history/events.js';
 import { alive, memberPids, pathproof, readEvents, readVerdict, runDirs, sandbox, start, untilHistory, type Sandbox } from './pathproof.js';
 
 let box: Sandbox;
@@ -9,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => box.remove());
 
-const checkers = ['integrity', 'availability', 'single-optimized', 'convergence', 'takeover', 'inventory', 'fault-took', 'vacuity', 'self-watch', 'history'];
+const checkers = ['integrity', 'availability', 'single-optimized', 'convergence', 'ha-response', 'inventory', 'fault-took', 'vacuity', 'self-watch', 'history'];
 
 describe('smoke', () => {
   it('proves a failover end to end, and the stored run can be judged again', { timeout: 120_000 }, async () => {
@@ -97,18 +98,17 @@ describe('trouble', () => {
     expect(readVerdict(dir).checks.find((c) => c.checker === 'history')!.summary).toMatch(/run\.end/);
   });
 
-  it('calls a gateway that does not start infra, with the last lines of its log', { timeout: 120_000 }, async () => {
-    // The gateway gives up waiting for its first map before the monitor can have answered.
-    writeFileSync(join(box.dir, 'impatient.suite.ts'), `
-      import { suite } from 'pathproof';
-      export default suite({ name: 'impatient', scenarios: [{ name: 'a', title: 'No first map', description: 'fail to start.', lab: { timers: { connectPanicMs: 100, beaconMs: 60000 } }, steps: [{ do: 'run', forMs: 10 }] }] });
-    `);
-    const result = await pathproof(box, 'run', './impatient.suite.ts');
+  it('calls a gateway that does not start infra, and names its log', { timeout: 120_000 }, async () => {
+    const run = start(box, ['run', 'smoke']);
+    const isStart = (e: HistoryEvent) => e.type === 'node' && e.name === 'gw2' && e.state === 'started';
+    const { events, dir } = await untilHistory(box, run, (all) => all.some(isStart));
+    process.kill((events.find(isStart) as { pid: number }).pid, 'SIGKILL');
+    const result = await run.finished;
     expect(result.code, result.stdout + result.stderr).toBe(3);
-    expect(result.stdout).toMatch(/gw\d ended before it served/);
-    expect(result.stdout).toMatch(/monitor-silent/);
-    expect(readVerdict(runDirs(box)[0]!).verdict).toBe('infra');
-    expect(alive(memberPids(readEvents(runDirs(box)[0]!)))).toEqual([]);
+    expect(result.stdout).toMatch(/the lab broke: gw2 .*ended.*SIGKILL/);
+    expect(readVerdict(dir).verdict).toBe('infra');
+    expect(readEvents(dir).at(-1)).toMatchObject({ type: 'run.end', reason: 'infra' });
+    expect(alive(memberPids(readEvents(dir)))).toEqual([]);
   });
 
   it('calls a disk without room infra', { timeout: 120_000 }, async () => {

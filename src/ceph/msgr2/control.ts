@@ -42,15 +42,15 @@ function control(tag: number, write: (e: Encoder) => void): Frame {
   return { tag, segments: [encoded(write)] };
 }
 
-/** Decodes a control frame's only segment, to its last byte. Throws MSGR_UNEXPECTED if it is another frame. */
+/**
+ * Decodes a control frame's only segment. Throws MSGR_UNEXPECTED if it is another frame. Bytes behind the known
+ * fields are ignored, as Ceph does: that is where a newer release puts its additions.
+ */
 function read<T>(frame: Frame, tag: number, decode: (d: Decoder) => T): T {
   if (frame.tag !== tag || frame.segments.length !== 1) {
     throw new CephError('MSGR_UNEXPECTED', `${tagName(frame.tag)} with ${frame.segments.length} segments where ${tagName(tag)} was expected`);
   }
-  const d = new Decoder(frame.segments[0]!);
-  const value = decode(d);
-  d.end(tagName(tag));
-  return value;
+  return decode(new Decoder(frame.segments[0]!));
 }
 
 const choices = (d: Decoder): number[] => d.list(choicesMax, () => d.u32());

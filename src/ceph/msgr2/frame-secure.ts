@@ -97,7 +97,7 @@ class SecureDecoder implements FrameDecoder {
   finish({ tag, lengths }: Preamble, bytes: Buffer): Frame | undefined {
     const restEnd = headWireBytes + restBytes(lengths);
     const rest = restEnd > headWireBytes ? this.#open(bytes.subarray(headWireBytes, restEnd)) : Buffer.alloc(0);
-    const segments = [Buffer.concat([this.#inline, rest]).subarray(0, lengths[0])];
+    const segments: Buffer[] = [Buffer.concat([this.#inline, rest]).subarray(0, lengths[0])];
     if (lengths.length === 1) return { tag, segments };
     const later = this.#open(bytes.subarray(restEnd));
     if (!isComplete(later.readUInt8(later.length - Size.epilogueSecure))) return undefined;

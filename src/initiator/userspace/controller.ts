@@ -180,10 +180,13 @@ export class Controller {
     const { anaRefreshMs } = this.#owner.options;
     if (anaRefreshMs > 0) this.#anaRefreshTimer = setInterval(() => this.requestAnaRead(), anaRefreshMs);
     this.#settleFirst({ live: true });
+    // Announced while the namespaces were being scanned for the first time.
+    if (this.#scanWanted) void this.#rescan();
   }
 
   #attemptFailed(session: Session, error: Error): void {
-    if (this.#session !== session) return;
+    // While it is being deleted, the deletion cleans up.
+    if (this.#session !== session || this.state !== 'connecting') return;
     const { counters, options } = this.#owner;
     session.close(new ConnectionLost('connect-failed', error.message));
     this.#forgetSession();

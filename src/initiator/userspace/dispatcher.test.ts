@@ -254,8 +254,8 @@ describe('an I/O pinned to a controller', () => {
 });
 
 describe('other commands', () => {
-  it('write zeroes and deallocate', async () => {
-    const bench = await connected([{}]);
+  it.each([4_096, 0])('write zeroes and deallocate, with %i bytes of in-capsule data', async (inCapsuleBytes) => {
+    const bench = await connected([{ inCapsuleBytes }]);
     await head(bench).write(0, block(1, 2_048));
     expect(await head(bench).writeZeroes(1, 1)).toMatchObject({ outcome: 'ok' });
     expect(await head(bench).deallocate(3, 1)).toMatchObject({ outcome: 'ok' });

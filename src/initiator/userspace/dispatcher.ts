@@ -1,38 +1,18 @@
 import type { Cqe } from '../../nvme/index.js';
-import { IoOpcode, isAnaError } from '../../nvme/index.js';
+import { isAnaError } from '../../nvme/index.js';
 import { nowUs } from '../../util/clock.js';
-import type { IoOutcome } from '../../workload/device.js';
 import type { Activations } from './activation.js';
 import type { HostCounters } from './counters.js';
 import type { HostEmitter } from './events.js';
 import type { IoOwner, IoRequest } from './io-request.js';
+import { settleNotOk, settleOk } from './io-result.js';
+import type { IoCode } from './io-result.js';
 import type { ConnectionLost } from './loss.js';
 import type { ResolvedHostOptions } from './options.js';
 import type { Path } from './path.js';
 import { PathSelector } from './path-selector.js';
 import { RequeueList } from './requeue-list.js';
 import { decideDisposition } from './retry.js';
-
-/** Codes of an `IoResult` that is not ok. */
-export type IoCode =
-  /** Answered with `status`. */
-  | 'NVME_STATUS'
-  /** No path, and none that may still come. */
-  | 'NO_PATH'
-  /** Over a bound of the requeue list, or of a queue's waiting list. */
-  | 'QUEUE_FULL'
-  | 'QUEUE_TIMEOUT'
-  | 'FAILOVER_TIMEOUT'
-  | 'FAILOVERS_EXHAUSTED'
-  /** The AbortSignal fired. */
-  | 'ABORTED'
-  /** Sent, not answered, and not safe to send again. */
-  | 'NOT_REPLAYED'
-  /** The connection of an I/O that is pinned to one controller was lost. */
-  | 'CONNECTION_LOST'
-  /** The host was closed. */
-  | 'CLOSED'
-  | 'INVALID_ARGUMENT';
 
 export interface DispatcherContext {
   readonly nsUuid: string;
@@ -141,7 +121,10 @@ export class Dispatcher implements IoOwner {
     this.#closed = true;
     clearTimeout(this.#reevaluate);
     clearTimeout(this.#expiry);
-    for (let io = this.requeue.shift(); io !== undefined; io = this.requeue.shift()) this.#end(io, 'CLOSED');
+    for (const io of [...this.requeue]) {
+      this.#take(io);
+      this.#end(io, 'CLOSED');
+    }
     for (const io of [...this.#waiting]) {
       this.#take(io);
       this.#end(io, 'CLOSED');
@@ -158,7 +141,7 @@ export class Dispatcher implements IoOwner {
     const label = io.queue!.label;
     this.#leavePath(io);
     const { options, counters } = this.#c;
-    if (cqe.status === 0) return this.#succeed(io, label, data);
+    if (cqe.status === 0) return settleOk(io, label, data, counters);
     io.status = cqe.status;
     io.dnr = cqe.dnr;
     io.answeredBy = label;
@@ -370,27 +353,7 @@ export class Dispatcher implements IoOwner {
     }, Math.max(1, Math.ceil(limitMs / 8)));
   }
 
-  #succeed(io: IoRequest, label: string, data: Buffer | null): void {
-    const { counters } = this.#c;
-    counters.iosOk += 1;
-    if (io.opcode === IoOpcode.write) counters.bytesWritten += io.bytes;
-    const base = { outcome: 'ok' as const, status: 0, dnr: false, code: 'OK', path: label, sends: io.sends };
-    if (io.readBytes === 0) return io.settle(base);
-    counters.bytesRead += io.readBytes;
-    io.settle({ ...base, data: data! });
-  }
-
-  /**
-   * An end that is no success. It is `info` as soon as one send had no answer, whatever other sends were
-   * answered: that one may have been executed, or may still be. A read that was answered at last has failed
-   * and nothing else.
-   */
   #end(io: IoRequest, code: IoCode): void {
-    const { counters } = this.#c;
-    const unknown = io.unanswered > 0 && !(code === 'NVME_STATUS' && !io.mutates);
-    const outcome: IoOutcome = unknown ? 'info' : 'fail';
-    if (unknown) counters.iosInfo += 1;
-    else counters.iosFailed += 1;
-    io.settle({ outcome, status: io.status, dnr: io.dnr, code, path: io.answeredBy, sends: io.sends });
+    settleNotOk(io, code, this.#c.counters);
   }
 }

@@ -15,7 +15,7 @@ export type { HostEvent, HostEventListener } from './events.js';
 export { HostCounters } from './counters.js';
 export type { DataHold, HeldTransfer, HoldPredicate } from './data-hold.js';
 export type { ActivateHook, ActivateRequest, ActivationRecord } from './activation.js';
-export type { IoCode } from './dispatcher.js';
+export type { IoCode } from './io-result.js';
 export type { HostTree } from './tree.js';
 export { discover } from './discover.js';
 export type { DiscoverOptions } from './discover.js';

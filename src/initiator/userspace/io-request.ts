@@ -1,5 +1,5 @@
 import type { Cqe } from '../../nvme/index.js';
-import { dsmCommand, flushCommand, IoOpcode, rwCommand } from '../../nvme/index.js';
+import { dsmCommand, encodeSqe, flushCommand, IoOpcode, rwCommand, Size } from '../../nvme/index.js';
 import type { IoResult } from '../../workload/device.js';
 import type { CommandDescription, QueuedCommand } from './command.js';
 import type { ConnectionLost } from './loss.js';
@@ -13,6 +13,9 @@ export interface IoOwner {
   lost(io: IoRequest, lost: ConnectionLost, sent: boolean): void;
   sent(io: IoRequest): void;
 }
+
+/** AD, attribute deallocate (cdw11 of Dataset Management). */
+const dsmDeallocate = 1 << 2;
 
 /** Where an I/O is between its start and its end. */
 export type IoPlace = 'new' | 'path' | 'requeued' | 'held' | 'retry-wait' | 'done';
@@ -98,7 +101,7 @@ export class IoRequest implements QueuedCommand, Requeueable {
       case IoOpcode.flush:
         return flushCommand({ cid, nsid });
       case IoOpcode.datasetManagement:
-        return dsmCommand({ cid, nsid, ranges: this.payload!.length / 16, deallocate: true });
+        return inCapsule ? dsmCommand({ cid, nsid, ranges: this.payload!.length / Size.dsmRange, deallocate: true }) : this.#dsmByTransport(cid);
       case IoOpcode.writeZeroes:
         return rwCommand({ opcode, cid, nsid, slba, nlb });
       default: {
@@ -106,6 +109,12 @@ export class IoRequest implements QueuedCommand, Requeueable {
         return inCapsule ? rwCommand({ opcode, cid, nsid, slba, nlb, inCapsuleBytes: bytes }) : rwCommand({ opcode, cid, nsid, slba, nlb, transportBytes: bytes });
       }
     }
+  }
+
+  /** For controllers whose capsules carry no data at all. */
+  #dsmByTransport(cid: number): Buffer {
+    const { length } = this.payload!;
+    return encodeSqe({ opcode: this.opcode, cid, nsid: this.#nsid, sgl: { kind: 'transport', length, offset: 0 }, cdw10: length / Size.dsmRange - 1, cdw11: dsmDeallocate });
   }
 
   describe(): CommandDescription {

@@ -1,4 +1,5 @@
 import type { ControllerStateName, InventoryNamespace } from '../../history/events.js';
+import type { PathPolicy } from '../../plan/types.js';
 import { infraError, usageError } from '../../util/errors.js';
 import { Controller } from './controller.js';
 import type { ControllerOwner } from './controller.js';
@@ -97,6 +98,12 @@ export class MultipathHost {
   /** Every event of this host from now on, in order. Returns the way to stop listening. */
   on(listener: HostEventListener): () => void {
     return this.#emitter.on(listener);
+  }
+
+  /** Changes the path selection of every namespace; current paths are forgotten, as in Linux. */
+  setPolicy(policy: PathPolicy): void {
+    this.options.policy = policy;
+    for (const head of this.#heads.values()) head.setPolicy(policy);
   }
 
   /** Withholds the data phase of writes that match; see `DataHold`. */

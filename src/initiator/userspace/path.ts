@@ -106,7 +106,7 @@ export class Path implements PathView {
     this.ana = found.state;
     if (session.ana.reads < this.#pendingRead) return false;
     this.#pendingRead = 0;
-    const contradicted = this.#doubted && before === found.state;
+    const contradicted = this.#doubted && before === found.state && isAccessible(found.state);
     this.#doubted = false;
     return contradicted;
   }
@@ -151,8 +151,7 @@ export class Path implements PathView {
     if (this.ready && !ready) this.#counters.capacityMismatches += 1;
     this.ready = ready;
     this.optimized = ana === 'optimized';
-    const accessible = ana === 'optimized' || ana === 'non-optimized';
-    this.usable = live && accessible && this.ready && !this.pending && !this.coolingDown;
+        this.usable = live && isAccessible(ana) && this.ready && !this.pending && !this.coolingDown;
     const now = `${ana} ${controller.state} ${String(this.usable)} ${this.anaGroup}`;
     if (now === this.#told) return false;
     this.#told = now;
@@ -170,4 +169,8 @@ export class Path implements PathView {
       type: 'host.path-gone', path: this.name, controller: this.controller.name, gateway: this.controller.gateway, nsUuid: this.#head.uuid, nsid: this.nsid, cause,
     });
   }
+}
+
+function isAccessible(ana: AnaStateName): boolean {
+  return ana === 'optimized' || ana === 'non-optimized';
 }

@@ -39,7 +39,8 @@ describe('policies', () => {
 
   it('can be changed while I/O runs', async () => {
     const bench = await connected([{}, {}]);
-    head(bench).setPolicy('round-robin');
+    bench.host.setPolicy('round-robin');
+    expect(bench.host.tree()).toMatchObject({ 'nvme-subsystem': { 'nvme-subsys0': { iopolicy: 'round-robin' } } });
     for (let i = 0; i < 10; i += 1) await head(bench).read(i, 1);
     expect(ios(bench)).toEqual([5, 5]);
   });

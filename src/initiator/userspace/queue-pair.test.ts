@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodePdu, IoOpcode, makeCqe, Status } from '../../nvme/index.js';
 import type { Pdu } from '../../nvme/index.js';
+import { fakeNamespace } from './testing/fake-subsystem.js';
 import { block, cleanUpAfterEach, connected, eventually, gate, until } from './testing/fixture.js';
 import type { Bench } from './testing/fixture.js';
 import type { FakeAction, FakeConnection, FakeTargetOptions } from './testing/fake-target.js';
@@ -99,6 +100,32 @@ describe('writes', () => {
     expect(connection!.terminated!.fes).toBe(5);
     expect(hold.release()).toMatchObject({ sent: 0, dropped: 2 });
     expect(await write).toMatchObject({ outcome: 'ok' });
+  });
+});
+
+describe('a write buffer', () => {
+  it('is the caller\'s again only when the socket has let go of it, even if the controller answered earlier', async () => {
+    const bench = await connected([{ inCapsuleBytes: 0, identify: { mdts: 11 } }], {}, [fakeNamespace(1, { blocks: 16_384 })]);
+    let stuck: FakeConnection | undefined;
+    bench.targets[0]!.script = onceFor(IoOpcode.write, {
+      raw: (connection, cid) => {
+        stuck = connection;
+        connection.send({ type: 'R2T', cid, ttag: 1, offset: 0, length: 8_388_608 });
+        // Answers without having read the data, which fills the buffers of the connection and then waits in the host.
+        connection.socket.pause();
+        connection.respond({ cid, status: Status.writeFault, dnr: true });
+      },
+    });
+    let settled = false;
+    const write = bench.host.heads()[0]!.write(0, Buffer.alloc(8_388_608)).finally(() => {
+      settled = true;
+    });
+    await until(() => bench.host.counters().pinnedCompletions === 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(settled).toBe(false);
+    stuck!.discard = true;
+    stuck!.socket.resume();
+    expect(await write).toMatchObject({ outcome: 'fail', status: Status.writeFault, sends: 1 });
   });
 });
 

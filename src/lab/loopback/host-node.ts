@@ -1,6 +1,9 @@
 import type { HostNode } from '../types.js';
 import type { MemberProcess } from './member-process.js';
 
+/** Requests that wait for I/O: whoever asks has a limit of its own, and a system that hangs is a finding, no broken lab. */
+const ioRequestTimeoutMs = 3_600_000;
+
 /** The userspace initiator of the loopback lab, in a process of its own. */
 export class LoopbackHost implements HostNode {
   readonly name: string;
@@ -24,10 +27,10 @@ export class LoopbackHost implements HostNode {
   }
 
   async stopLoad(): Promise<void> {
-    await this.#member.request('stopLoad');
+    await this.#member.request('stopLoad', {}, ioRequestTimeoutMs);
   }
 
   async reread(pass: 'at-once' | 'delayed'): Promise<void> {
-    await this.#member.request('reread', { pass });
+    await this.#member.request('reread', { pass }, ioRequestTimeoutMs);
   }
 }

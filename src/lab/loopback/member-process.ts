@@ -86,15 +86,15 @@ export class MemberProcess {
     return !this.#gone;
   }
 
-  /** Calls a method of the member. Rejects when the member says no, ends, or does not answer within a minute. */
-  request<T = unknown>(method: string, params: unknown = {}): Promise<T> {
+  /** Calls a method of the member. Rejects when the member says no, ends, or does not answer in time (a minute by default). */
+  request<T = unknown>(method: string, params: unknown = {}, timeoutMs = requestTimeoutMs): Promise<T> {
     if (this.#gone) return Promise.reject(new Error(`${this.name} is not running`));
     const id = this.#nextId++;
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
-        reject(new Error(`${this.name} did not answer ${method} within ${requestTimeoutMs / 1_000} s`));
-      }, requestTimeoutMs);
+        reject(new Error(`${this.name} did not answer ${method} within ${timeoutMs / 1_000} s`));
+      }, timeoutMs);
       this.#pending.set(id, { resolve: resolve as (v: unknown) => void, reject, timer });
       this.#child.send({ kind: 'request', id, method, params }, undefined, undefined, (error) => {
         if (error === null) return;

@@ -180,6 +180,7 @@ describe('takeover of a dead gateway', () => {
   it.each([
     ['there are no namespaces', []],
     ['one nonce is no address', ['10.0.0.1:0/1', 'nonsense']],
+    ['one nonce does not fit 32 bits', ['10.0.0.1:0/4294967296']],
   ])('is immediate, without a blocklist, when %s', (_, nonces) => {
     const sim = settled('gw2', 'gw3');
     const { model } = sim;

@@ -1,11 +1,12 @@
 import type { Transaction } from './transaction.js';
 import { setState, type GatewayRecord, type HaGroup, type PendingBlocklist } from './types.js';
 
-/** `ip:port/nonce`, IPv6 in brackets, optional `v1:`, `v2:` or `any:`: what entity_addrvec_t::parse takes. */
-const entityAddress = /^(?:(?:v1|v2|any):)?(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):\d{1,5}\/\d{1,10}$/;
+const entityAddress = /^(?:(?:v1|v2|any):)?(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):(\d{1,5})\/(\d{1,10})$/;
 
+/** `ip:port/nonce`, IPv6 in brackets, optional `v1:`, `v2:` or `any:`: what entity_addrvec_t::parse takes. */
 export function isEntityAddress(text: string): boolean {
-  return entityAddress.test(text);
+  const match = entityAddress.exec(text);
+  return match !== null && Number(match[1]) <= 0xffff && Number(match[2]) <= 0xffff_ffff;
 }
 
 /**

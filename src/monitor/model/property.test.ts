@@ -4,7 +4,7 @@ import { SafetyMonitor, unsettledReason } from '../testing/invariants.js';
 import { group, pool, productionTimers, Simulation } from '../testing/simulation.js';
 
 /** Runs per property. Raise it (e.g. 5000) to search longer. */
-const runs = Number(process.env['PATHPROOF_PROPERTY_RUNS'] ?? 120);
+const runs = Number(process.env['PATHPROOF_PROPERTY_RUNS'] ?? 250);
 
 const gatewayIds = ['gw1', 'gw2', 'gw3', 'gw4'];
 

@@ -14,14 +14,15 @@ export class SafetyMonitor {
   private readonly reported = new Map<string, string>();
   /** ANA group → who was declared down holding it, and the nonce that must be fenced before anybody else serves it. */
   private readonly unfenced = new Map<number, { gateway: string; nonce: string }>();
-
+  /** Gateways that were declared down and have not started anew since. */
   private readonly mustRestart = new Set<string>();
 
   check(sim: Simulation, beacon?: Beacon): void {
-    if (beacon !== undefined) this.note(beacon);
     const views = new Map(sim.model.gateways(pool, group).map((view) => [view.id, view]));
     const exported = sim.model.optimizedAt(pool, group);
     this.noteDeaths(views);
+    // After the deaths: the beacon of a new incarnation may be what made the monitor look at the old one's age.
+    if (beacon !== undefined) this.note(beacon);
     this.oneOwner(sim, views, exported);
     this.fencedFirst(sim, exported);
     this.restartedFirst(sim, views);
@@ -47,6 +48,8 @@ export class SafetyMonitor {
     for (const [id, before] of this.views) {
       const now = views.get(id)?.availability ?? 'DELETING';
       if (now === 'AVAILABLE') this.forget(id);
+      if (before.availability === 'AVAILABLE' && now === 'UNAVAILABLE') this.mustRestart.add(id);
+      if (now === 'CREATED' || now === 'DELETING') this.mustRestart.delete(id);
       if (before.availability !== 'AVAILABLE' || (now !== 'UNAVAILABLE' && now !== 'DELETING')) continue;
       const nonce = this.reported.get(id);
       if (nonce === undefined) continue;
@@ -88,10 +91,7 @@ export class SafetyMonitor {
 
   /** A gateway that was declared down is AVAILABLE again only as a new incarnation (or after a delete and create). */
   private restartedFirst(sim: Simulation, views: ReadonlyMap<string, MonitorGatewayView>): void {
-    for (const id of this.mustRestart) if (!['UNAVAILABLE', 'AVAILABLE'].includes(views.get(id)?.availability ?? '')) this.mustRestart.delete(id);
     for (const { id, availability } of views.values()) {
-      const before = this.views.get(id)?.availability;
-      if (availability === 'UNAVAILABLE' && before === 'AVAILABLE') this.mustRestart.add(id);
       if (availability === 'AVAILABLE' && this.mustRestart.has(id)) throw new Error(`${sim.nowMs()} ms: ${id} was declared down and is AVAILABLE again without a restart`);
     }
   }

@@ -6,8 +6,8 @@
  *                low end of its zone), and
  *   newest(v)  = the latest invocation of any operation that wrote or returned v (the high end).
  * The history of the block is linearizable exactly if no read returns a value before its write was invoked
- * and no two values u, v have settled(u) < newest(v) and settled(v) < newest(u) (P. Gibbons, E. Korach,
- * "Testing shared memories", SIAM J. Comput. 26(4), 1997, section 4: forward zones do not overlap, and no
+ * and no two values u, v have settled(u) < newest(v) and settled(v) < newest(u) (Gibbons &
+ * Korach 1997, "Testing shared memories", SIAM J. Comput. 26(4): forward zones do not overlap, and no
  * backward zone lies inside a forward one).
  *
  * Online, with completions visited in time order: settled(v) is fixed by the first completion, and only the

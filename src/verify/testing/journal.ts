@@ -17,6 +17,8 @@ export interface OpSpec {
   /** What an ok read found, per block; a number is a sound stamp of that version. */
   found?: (number | BlockObservation)[];
   outcome?: 'ok' | 'fail' | 'info';
+  /** Of an end that is not ok; default TEST. */
+  code?: string;
   /** Default 1. */
   sends?: number;
   path?: string | null;
@@ -55,7 +57,7 @@ export function recordsOf(ops: readonly OpSpec[], journal = 0): JournalRecord[] 
     if (toUs === undefined) continue;
     const blocks = what === 'read' && outcome === 'ok' ? found.map((each): BlockObservation => (typeof each === 'number' ? { kind: 'version', version: each } : each)) : [];
     const path = spec.path === undefined ? (outcome === 'info' ? null : 'gw1:nvme0:q1') : spec.path;
-    records.push({ kind: 'complete', op, tUs: toUs, outcome, status: outcome === 'fail' ? 0x300 : 0, code: outcome === 'ok' ? '' : 'TEST', path, sends: spec.sends ?? 1, blocks });
+    records.push({ kind: 'complete', op, tUs: toUs, outcome, status: outcome === 'fail' ? 0x300 : 0, code: outcome === 'ok' ? '' : (spec.code ?? 'TEST'), path, sends: spec.sends ?? 1, blocks });
   }
   return records.sort((a, b) => a.tUs - b.tUs || (a.kind === b.kind ? 0 : a.kind === 'invoke' ? -1 : 1));
 }

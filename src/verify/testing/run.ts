@@ -42,6 +42,12 @@ export class DraftRun {
     return this;
   }
 
+  /** Removes all events after `ms`: the record of a run that was cut off there. */
+  cutAfter(ms: number): this {
+    this.events = this.events.filter((event) => event.ms <= ms);
+    return this;
+  }
+
   /** Changes the events of a type for which `which` holds; at least one. */
   change<T extends EventType>(type: T, which: (body: BodyOf<T>, ms: number) => boolean, change: (body: BodyOf<T>) => Partial<BodyOf<T>>): this {
     let changed = 0;

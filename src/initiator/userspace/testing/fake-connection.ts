@@ -22,6 +22,8 @@ export class FakeConnection {
   readonly h2c: { cid: number; ttag: number; offset: number; length: number; last: boolean }[] = [];
   /** Most R2Ts of one command that were outstanding at once. */
   r2tsPeak = 0;
+  /** Reads H2CData without looking at it. */
+  discard = false;
   terminated: { fes: number; fei: number } | undefined;
   readonly #reader: PduReader;
   readonly #writes = new Map<number, PendingWrite>();
@@ -192,10 +194,7 @@ export class FakeConnection {
     if (ana === 'change') return this.respond({ cid, status: Status.anaTransition });
     if (ana === 'persistent-loss') return this.respond({ cid, status: Status.anaPersistentLoss });
     if (sqe.opcode === IoOpcode.flush) return this.respond({ cid });
-    if (sqe.opcode === IoOpcode.datasetManagement) {
-      for (const range of decodeDsmRanges(pdu.data)) ns.data.fill(0, range.slba * ns.blockSize, (range.slba + range.nlb) * ns.blockSize);
-      return this.respond({ cid });
-    }
+    if (sqe.opcode === IoOpcode.datasetManagement) return this.#receive(sqe, ns, pdu.data);
     const { slba, nlb } = decodeRw(sqe);
     const from = slba * ns.blockSize;
     const to = from + nlb * ns.blockSize;
@@ -205,11 +204,15 @@ export class FakeConnection {
       ns.data.fill(0, from, to);
       return this.respond({ cid });
     }
-    const write: PendingWrite = { sqe, ns, data: pdu.data, asked: 0, received: 0, outstanding: 0 };
+    this.#receive(sqe, ns, pdu.data);
+  }
+
+  #receive(sqe: Sqe, ns: FakeNamespace, data: Buffer): void {
+    const write: PendingWrite = { sqe, ns, data, asked: 0, received: 0, outstanding: 0 };
     if (sqe.sgl.kind === 'in-capsule') return this.#written(write);
     write.data = Buffer.alloc(sqe.sgl.length);
-    this.#writes.set(cid, write);
-    this.askFor(cid);
+    this.#writes.set(sqe.cid, write);
+    this.askFor(sqe.cid);
   }
 
   /** Sends R2Ts for the write as far as the limits allow. */
@@ -228,6 +231,7 @@ export class FakeConnection {
   #onData(pdu: H2cDataPdu): void {
     const { cid, ttag, offset, data, last } = pdu;
     this.h2c.push({ cid, ttag, offset, length: data.length, last });
+    if (this.discard) return;
     const write = this.#writes.get(cid)!;
     data.copy(write.data, offset);
     write.received += data.length;
@@ -240,6 +244,10 @@ export class FakeConnection {
   }
 
   #written({ sqe, ns, data }: PendingWrite): void {
+    if (sqe.opcode === IoOpcode.datasetManagement) {
+      for (const range of decodeDsmRanges(data)) ns.data.fill(0, range.slba * ns.blockSize, (range.slba + range.nlb) * ns.blockSize);
+      return this.respond({ cid: sqe.cid });
+    }
     const at = decodeRw(sqe).slba * ns.blockSize;
     if (sqe.opcode === IoOpcode.compare) {
       const same = ns.data.subarray(at, at + data.length).equals(data);

@@ -94,6 +94,8 @@ class HostMember {
   inventory(label: string): void {
     this.#host.emitInventory(label);
     this.#host.emitCounters();
+    // The last inventory is the last thing that is judged: the record of what was looked at must reach it.
+    this.#coverage.flush();
   }
 
   startLoad(): Promise<void> {
