@@ -29,6 +29,12 @@ Exit codes:
 for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addListCommand, addLabCommand]) add(program);
 for (const command of program.commands) command.exitOverride();
 
+// `pathproof plan … | head` closes the pipe early: nothing is wrong then, and nobody listens any more.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? ExitCode.pass);
+  throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

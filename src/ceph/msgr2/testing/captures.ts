@@ -5,7 +5,6 @@ import { readFileSync } from 'node:fs';
  * them were made for the capture and protect nothing.
  */
 export interface CapturedFrame {
-  /** `C>S`: from the client. The capture's labels of MESSAGE frames from the monitor say C>S, too: see `captured`. */
   fromClient: boolean;
   name: string;
   bytes: Buffer;
@@ -26,10 +25,7 @@ export function captured(file: 'cap-none.txt' | 'cap-cephx.txt' | 'cap-badauth.t
     }
     const [direction, ...rest] = line.split(' ');
     if (!inside || direction === undefined) continue;
-    const name = rest[0]!;
-    // "MESSAGE 0xf 158 hex" was sent; "MESSAGE 94 hex" was received. The server's auth frames carry C>S in some captures.
-    const sent = name === 'MESSAGE' ? rest.length === 4 : direction === 'C>S';
-    frames.push({ fromClient: sent, name, bytes: Buffer.from(rest.at(-1)!, 'hex') });
+    frames.push({ fromClient: direction === 'C>S', name: rest[0]!, bytes: Buffer.from(rest.at(-1)!, 'hex') });
   }
   return frames;
 }

@@ -8,6 +8,7 @@ import { cacheDir } from '../cache.js';
 import { findProgram, runTool } from '../tools.js';
 import { bootstrapArguments, bootstrapMode } from './bootstrap.js';
 import { buildInitramfs } from './initramfs.js';
+import { directKernel } from './kernel.js';
 import { withLock } from './lock.js';
 import { findMirror } from './mirror.js';
 import { recipeHash, type ImageRecipe } from './recipe.js';
@@ -52,7 +53,7 @@ export function cachedImage(recipe: ImageRecipe): LabImage | undefined {
   } catch {
     return undefined;
   }
-  const image = { dir, kernel: join(dir, 'vmlinuz'), initramfs: join(dir, 'initramfs.cpio'), rootfs: join(dir, 'root.squashfs'), manifest };
+  const image = { dir, kernel: join(dir, 'kernel'), initramfs: join(dir, 'initramfs.cpio'), rootfs: join(dir, 'root.squashfs'), manifest };
   return [image.kernel, image.initramfs, image.rootfs].every((file) => existsSync(file)) ? image : undefined;
 }
 
@@ -87,8 +88,8 @@ async function build(recipe: ImageRecipe, dir: string, options: BuildOptions): P
     make: async (part, say) => bootstrap(bootstrapArguments(recipe, mode, await findMirror(options.mirror), part), say),
   });
   await stages.run({
-    file: 'vmlinuz', title: 'kernel',
-    make: async (part) => writeFileSync(part, await runTool('tar', ['--wildcards', '-xOf', tar, './boot/vmlinuz-*'])),
+    file: 'kernel', title: 'kernel',
+    make: async (part) => writeFileSync(part, await directKernel(await runTool('tar', ['--wildcards', '-xOf', tar, './boot/vmlinuz-*']))),
   });
   await stages.run({
     file: 'initramfs.cpio', title: 'initramfs',
@@ -100,7 +101,7 @@ async function build(recipe: ImageRecipe, dir: string, options: BuildOptions): P
   await stages.run({ file: 'root.squashfs', title: 'squashfs', make: (part) => squash(tar, part) });
   const packages = parsePackageVersions((await runTool('tar', ['-xOf', tar, './var/lib/dpkg/status'])).toString('utf8'), recipe.packages);
   const kernelVersion = (await runTool('tar', ['--wildcards', '-tf', tar, './boot/vmlinuz-*'])).toString('utf8').trim().replace('./boot/vmlinuz-', '');
-  const files = ['vmlinuz', 'initramfs.cpio', 'root.squashfs'];
+  const files = ['kernel', 'initramfs.cpio', 'root.squashfs'];
   const manifest: ImageManifest = {
     recipe: recipeHash(recipe), suite: recipe.suite, builtAt: new Date().toISOString(), kernelVersion, packages, how: as.why,
     bytes: Object.fromEntries(files.map((f) => [f, statSync(stages.path(f)).size])), seconds: stages.seconds(),

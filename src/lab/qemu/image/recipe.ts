@@ -31,7 +31,7 @@ export function defaultRecipe(suite: string = defaultSuite, extraSources: readon
 export const excludedPaths: readonly string[] = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/locale/*', '/usr/share/info/*'];
 
 /** Changes when the way of building changes in a manner that old images must not survive. */
-const builderVersion = 1;
+const builderVersion = 2;
 
 /** 16 hexadecimal digits that stand for the recipe and for how this version of pathproof builds it. */
 export function recipeHash(recipe: ImageRecipe): string {

@@ -36,7 +36,8 @@ const translationCacheMb = 192;
  */
 export function cpuArgument(accel: Accel, qemuMajor: number): string {
   if (accel === 'kvm') return 'host';
-  return qemuMajor >= 10 ? 'Nehalem' : 'Nehalem,-cx16';
+  // rdrand seeds the guest's random numbers at once, or sshd would wait for entropy.
+  return `Nehalem,+rdrand${qemuMajor >= 10 ? '' : ',-cx16'}`;
 }
 
 /** The node name of the disk that holds the snapshots. */

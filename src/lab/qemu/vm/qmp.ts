@@ -80,6 +80,10 @@ export class QmpClient {
   }
 
   execute<K extends keyof QmpCommands>(command: K, ...args: QmpCommands[K]['arguments'] extends undefined ? [] : [QmpCommands[K]['arguments']]): Promise<QmpCommands[K]['result']> {
+    return this.#send(command, args[0]);
+  }
+
+  #send<T>(command: string, args: object | undefined): Promise<T> {
     if (this.#socket.destroyed) return Promise.reject(infraError('QMP_GONE', 'QEMU is gone'));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
@@ -88,15 +92,14 @@ export class QmpClient {
         reject(infraError('QMP_SILENT', `QEMU did not answer ${command} within ${answerMaxMs / 1_000} s`));
       }, answerMaxMs);
       this.#pending.set(id, { resolve: resolve as (result: unknown) => void, reject, timer });
-      this.#socket.write(`${JSON.stringify({ execute: command, id, ...(args.length === 0 ? {} : { arguments: args[0] }) })}\n`);
+      this.#socket.write(`${JSON.stringify({ execute: command, id, ...(args === undefined ? {} : { arguments: args }) })}\n`);
     });
   }
 
   /** Starts a job, waits until it has concluded, and throws a QmpError with the job's own error if it failed. */
   async job<K extends 'snapshot-save' | 'snapshot-load' | 'snapshot-delete'>(command: K, args: Omit<QmpCommands[K]['arguments'], 'job-id'>, timeoutMs: number): Promise<void> {
     const id = `pathproof-${this.#nextId}`;
-    const start = this.execute as (command: K, args: object) => Promise<object>;
-    await start.call(this, command, { 'job-id': id, ...args });
+    await this.#send(command, { 'job-id': id, ...args });
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const job = (await this.execute('query-jobs')).find((j) => j.id === id);

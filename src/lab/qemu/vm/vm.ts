@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../../util/clock.js';
-import { infraError, messageOf, PathproofError } from '../../../util/errors.js';
+import { infraError, messageOf, type PathproofError } from '../../../util/errors.js';
 import { qemuProgram, type Accel } from '../accel.js';
 import type { LabImage } from '../image/image.js';
 import { logTail } from '../log-tail.js';
