@@ -1,16 +1,19 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
-// Unit and property tests beside the code, end-to-end tests under test/. Suites have a config of their own.
+/**
+ * Two groups, one after the other: unit, property and member tests in parallel; then the end-to-end runs
+ * one by one, since a lab has real timers and several at once on a small machine would fake stalls.
+ * Suites have a config of their own.
+ */
+const resolve = { alias: { pathproof: fileURLToPath(new URL('./src/index.ts', import.meta.url)) } };
+const common = { exclude: ['**/node_modules/**', '**/dist/**'], testTimeout: 60_000, hookTimeout: 60_000, pool: 'forks' as const };
+
 export default defineConfig({
-  resolve: { alias: { pathproof: fileURLToPath(new URL('./src/index.ts', import.meta.url)) } },
   test: {
-    include: ['src/**/*.test.ts', 'packages/*/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    pool: 'forks',
-    // The loopback lab has real timers; more workers than cores would fake stalls.
-    maxWorkers: 2,
+    projects: [
+      { resolve, test: { ...common, name: 'unit', include: ['src/**/*.test.ts', 'packages/*/**/*.test.ts', 'test/*.test.ts'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { resolve, test: { ...common, name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, sequence: { groupOrder: 1 } } },
+    ],
   },
 });

@@ -72,6 +72,8 @@ export interface Lab {
   readonly store: StoreNode;
   up(progress: (step: string) => void): Promise<void>;
   down(): Promise<void>;
+  /** Processes of the lab on this machine that run now; none for a lab whose nodes are elsewhere. */
+  processes(): { name: string; pid: number }[];
   /** Settles with a reason when a node that nobody meant to end ends; the run is `infra` then. */
   readonly broken: Promise<string>;
 }

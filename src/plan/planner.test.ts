@@ -57,7 +57,9 @@ describe('planScenario', () => {
         // A random owner has namespaces; only its groups may stall, and only as its fault says.
         expect(plan.topology.namespaces.some((n) => n.anaGroup === group)).toBe(true);
         expect(plan.expect.stalls.every((s) => s.groups.length === 1 && s.groups[0] === group)).toBe(true);
-        expect(plan.expect.takeovers).toEqual([{ fault: 'f', group, ...faultSpecs[fault].consequences.takeover }]);
+        const { takeover } = faultSpecs[fault].consequences;
+        expect(plan.expect.takeovers).toEqual([{ fault: 'f', group, ...(gateways > 1 ? takeover : { expected: false, reason: 'there is no other gateway in the group' }) }]);
+        expect(plan.steps.filter((s) => s.do === 'await')).toHaveLength(gateways > 1 ? 1 : 0);
       },
     ));
   });

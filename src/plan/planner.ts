@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { faultSpecs } from '../fault/specs.js';
+import { faultSpecs, type FaultConsequences } from '../fault/specs.js';
 import { usageError } from '../util/errors.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
@@ -142,7 +142,8 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
         if (step.what === 'takeover') {
           const fault = injected.get(step.of);
           if (fault === undefined) throw usageError('BAD_SCENARIO', `${at}.of: no fault ${step.of} was injected before`);
-          for (const group of loadedGroupsOf(fault.target, topology)) {
+          // Alone in its group, a gateway has nobody who could take over: there is nothing to wait for.
+          for (const group of topology.gateways.length > 1 ? loadedGroupsOf(fault.target, topology) : []) {
             resolved.push({ do: 'await', condition: { kind: 'takeover', group, not: fault.target }, bound: step.bound ?? faultSpecs[fault.fault].consequences.takeoverBound });
           }
         } else {
@@ -180,9 +181,16 @@ function loadedGroupsOf(gateway: string, topology: Topology): number[] {
   return topology.gateways.filter((g) => g.name === gateway && topology.namespaces.some((n) => n.anaGroup === g.anaGroup)).map((g) => g.anaGroup);
 }
 
+/** What any fault means where there is no second gateway: I/O waits for the heal, and then for the gateway's return. */
+const aloneConsequences: Pick<FaultConsequences, 'stalls' | 'overlaps' | 'takeover'> = {
+  stalls: [{ when: 'inject', bound: 'homeAwait', untilHeal: true, reason: 'there is no other gateway in the group, so that I/O waits for this one to come back' }],
+  overlaps: [],
+  takeover: { expected: false, reason: 'there is no other gateway in the group' },
+};
+
 function addConsequences(id: string, fault: keyof typeof faultSpecs, target: string, topology: Topology, expect: Expectations): void {
   const groups = loadedGroupsOf(target, topology);
-  const { stalls, overlaps, takeover } = faultSpecs[fault].consequences;
+  const { stalls, overlaps, takeover } = topology.gateways.length > 1 ? faultSpecs[fault].consequences : aloneConsequences;
   expect.stalls.push(...stalls.map((stall) => ({ ...stall, fault: id, groups })));
   expect.overlaps.push(...overlaps.map((overlap) => ({ ...overlap, fault: id, groups })));
   expect.takeovers.push(...groups.map((group) => ({ fault: id, group, ...takeover })));

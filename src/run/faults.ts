@@ -8,6 +8,15 @@ import type { Plan, PlanStep } from '../plan/types.js';
 import { infraError, messageOf } from '../util/errors.js';
 
 type InjectStep = Extract<PlanStep, { do: 'inject' }>;
+export interface FaultBoardDeps {
+  lab: Lab;
+  view: LiveView;
+  plan: Plan;
+  signal: AbortSignal;
+  emit: (event: EventBody) => void;
+  /** How long an observer may take to see an injection or a heal; default: derived from the lab's timers. */
+  confirmTimeoutMs?: number;
+}
 interface ActiveFault { step: InjectStep; driver: FaultDriver }
 
 /**
@@ -16,9 +25,9 @@ interface ActiveFault { step: InjectStep; driver: FaultDriver }
  */
 export class FaultBoard {
   readonly #active = new Map<string, ActiveFault>();
-  readonly #deps: { lab: Lab; view: LiveView; plan: Plan; signal: AbortSignal; emit: (event: EventBody) => void };
+  readonly #deps: FaultBoardDeps;
 
-  constructor(deps: { lab: Lab; view: LiveView; plan: Plan; signal: AbortSignal; emit: (event: EventBody) => void }) {
+  constructor(deps: FaultBoardDeps) {
     this.#deps = deps;
   }
 
@@ -34,7 +43,7 @@ export class FaultBoard {
     const missing = faultSpecs[name].requires.filter((ability) => !this.#deps.lab.abilities.has(ability));
     if (missing.length > 0) throw infraError('MISSING_ABILITY', `${name} needs ${missing.join(', ')}, which this lab does not have`);
     const { lab, view, plan, signal } = this.#deps;
-    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, signal, confirmTimeoutMs: confirmTimeoutMs(plan.shape.timers) });
+    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, signal, confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers) });
     this.#active.set(step.id, { step, driver });
     this.#emit(step, 'injecting');
     let evidence: string;

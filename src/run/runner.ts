@@ -4,6 +4,7 @@ import type { EventBody } from '../history/events.js';
 import { HistoryWriter } from '../history/writer.js';
 import { createLab } from '../lab/providers.js';
 import type { Lab } from '../lab/types.js';
+import { ResourceWatch } from '../observe/resources.js';
 import { LiveView } from '../observe/live-view.js';
 import { watchSelf } from '../observe/self-watch.js';
 import { boundMs } from '../plan/bounds.js';
@@ -76,6 +77,11 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
 
   const startedUs = nowUs();
   const stopSelfWatch = watchSelf('harness', emit);
+  // From outside, too: a paused or starved member cannot report itself.
+  const resources = new ResourceWatch({
+    processes: () => lab.processes(), emit: (event) => void history.append(event),
+    onError: (error) => emit({ type: 'log', level: 'warn', message: `the members' resources cannot be read: ${error.message}` }),
+  });
   const ticker = setInterval(() => {
     progress.status?.({
       elapsedMs: (nowUs() - startedUs) / 1_000, iops: view.iops, mibPerS: view.bytesPerSecond / 1_048_576,
@@ -95,6 +101,7 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
   await board.healAll();
   clearInterval(ticker);
   stopSelfWatch();
+  await resources.stop();
   emit({
     type: 'run.end', reason: failure !== undefined ? 'infra' : wasInterrupted ? 'interrupted' : 'completed',
     ...(failure === undefined ? {} : { message: failure.message }),

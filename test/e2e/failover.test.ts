@@ -47,6 +47,22 @@ describe('failover suite', () => {
     expect(events.some((e) => e.type === 'mon.map' && e.gateways.some((g) => g.id !== target && g.states[String(group)] === 'ACTIVE'))).toBe(true);
   });
 
+  it.each(['partition-monitor', 'partition-both'])('%s: the cut-off gateway itself hears nothing from the monitor', (scenario) => {
+    const { events, target } = eventsOf(scenario);
+    const between = (e: { seq: number }) => e.seq > events.find((x) => x.type === 'fault' && x.phase === 'injected')!.seq && e.seq < events.find((x) => x.type === 'fault' && x.phase === 'healing')!.seq;
+    const silent = events.flatMap((e) => (e.type === 'gw.state' && e.gateway === target && between(e) ? [e.monSilentMs] : []));
+    // Far longer than the quarter second between two beacons.
+    expect(Math.max(...silent)).toBeGreaterThan(1_000);
+  });
+
+  it('listeners-removed leaves the gateway alive without a listener, by its own word, and gives it one again', () => {
+    const { events, target } = eventsOf('listeners-removed');
+    const counts = events.flatMap((e) => (e.type === 'gw.state' && e.gateway === target ? [e.listeners.length] : []));
+    expect(counts).toContain(0);
+    expect(counts.at(-1)).toBe(1);
+    expect(events.some((e) => e.type === 'node' && e.name === target && (e.state === 'killed' || e.state === 'exited') && e.expected !== true)).toBe(false);
+  });
+
   it('partition-store moves nothing and stalls for as long as the cut lasts', () => {
     const { events, target, group, dir } = eventsOf('partition-store');
     expect(events.some((e) => e.type === 'mon.map' && e.gateways.some((g) => g.id !== target && g.states[String(group)] === 'ACTIVE'))).toBe(false);

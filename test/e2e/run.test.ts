@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HistoryEvent } from '../../src/history/events.js';
@@ -117,5 +117,21 @@ describe('trouble', () => {
     expect(result.code, result.stdout + result.stderr).toBe(3);
     expect(result.stdout).toMatch(/store/);
     expect(alive(memberPids(readEvents(runDirs(box)[0]!)))).toEqual([]);
+  });
+
+  it('calls a journal that cannot grow any more infra', { timeout: 120_000 }, async () => {
+    // 1 MiB images fit under a limit of 1.5 MiB a file; the journal of an unthrottled load soon does not.
+    writeFileSync(join(box.dir, 'heavy.suite.ts'), `
+      import { suite } from 'pathproof';
+      export default suite({ name: 'heavy', scenarios: [{ name: 'a', title: 'Much I/O', description: 'fill the disk.', lab: { namespaceMiB: 1 },
+        workload: { workingSetBlocks: 128, ioBytes: [4096], maxIops: 0, queueDepth: 32 }, steps: [{ do: 'run', forMs: 60000 }] }] });
+    `);
+    const result = await start(box, ['run', './heavy.suite.ts'], { shell: 'ulimit -f 1536' }).finished;
+    expect(result.code, result.stdout + result.stderr).toBe(3);
+    expect(result.stdout).toMatch(/host1 ended unexpectedly/);
+    expect(result.stdout).toMatch(/journal-host1\.ppj/);
+    const [dir] = runDirs(box);
+    expect(readVerdict(dir!).verdict).toBe('infra');
+    expect(alive(memberPids(readEvents(dir!)))).toEqual([]);
   });
 });

@@ -18,33 +18,39 @@ export class Encoder {
   }
 
   u8(value: number): this {
-    this.#buffer.writeUInt8(checked(value, 0, 0xff), this.#grow(1));
+    const at = this.#grow(1);
+    this.#buffer.writeUInt8(checked(value, 0, 0xff), at);
     return this;
   }
 
   u16(value: number): this {
-    this.#buffer.writeUInt16LE(checked(value, 0, 0xffff), this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeUInt16LE(checked(value, 0, 0xffff), at);
     return this;
   }
 
   u32(value: number): this {
-    this.#buffer.writeUInt32LE(checked(value, 0, 0xffff_ffff), this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeUInt32LE(checked(value, 0, 0xffff_ffff), at);
     return this;
   }
 
   u64(value: bigint): this {
     if (value < 0n || value > u64Max) throw new CephError('MSGR_FIELD', `${value} is no u64`);
-    this.#buffer.writeBigUInt64LE(value, this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeBigUInt64LE(value, at);
     return this;
   }
 
   s16(value: number): this {
-    this.#buffer.writeInt16LE(checked(value, -0x8000, 0x7fff), this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeInt16LE(checked(value, -0x8000, 0x7fff), at);
     return this;
   }
 
   s32(value: number): this {
-    this.#buffer.writeInt32LE(checked(value, -0x8000_0000, 0x7fff_ffff), this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeInt32LE(checked(value, -0x8000_0000, 0x7fff_ffff), at);
     return this;
   }
 
@@ -54,7 +60,8 @@ export class Encoder {
 
   /** Bytes as they are, without a length. */
   raw(bytes: Uint8Array): this {
-    this.#buffer.set(bytes, this.#grow(bytes.length));
+    const at = this.#grow(bytes.length);
+    this.#buffer.set(bytes, at);
     return this;
   }
 
@@ -83,7 +90,7 @@ export class Encoder {
     return this;
   }
 
-  /** Makes room for `bytes` and returns where they begin. */
+  /** Makes room for `bytes` and returns where they begin. Call it before `#buffer` is looked at: it may replace it. */
   #grow(bytes: number): number {
     const at = this.#length;
     this.#length += bytes;

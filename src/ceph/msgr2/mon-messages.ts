@@ -91,7 +91,7 @@ export interface VersionReply { handle: bigint; version: bigint; oldest: bigint 
 
 export const monGetVersionReply = {
   encode: ({ handle, version, oldest }: VersionReply): Message =>
-    message(MessageType.monGetVersionReply, 2, encoded((e) => e.u64(handle).u64(version).u64(oldest))),
+    message(MessageType.monGetVersionReply, 2, encoded((e) => e.u64(handle).u64(version).u64(oldest)), { compatVersion: 2 }),
   decode: (m: Message): VersionReply => {
     const d = requireMessage(m, MessageType.monGetVersionReply, 2);
     const [handle, version] = [d.u64(), d.u64()];

@@ -62,7 +62,10 @@ export function encodeBeacon(beacon: GwBeacon): Message {
       .list(beacon.subsystems, (subsystem) => writeSubsystem(e, subsystem))
       .u32(availabilityNames.indexOf(beacon.availability)).u32(beacon.lastOsdEpoch).u32(beacon.lastGwmapEpoch);
     if (diff !== undefined) {
-      e.u64(diff.sequence).struct(1, 1, () => e.list(diff.changes, (change) => e.u32(changeNames.indexOf(change))));
+      e.u64(diff.sequence).struct(1, 1, () => {
+        // No count of its own: one per subsystem.
+        for (const change of diff.changes) e.u32(changeNames.indexOf(change));
+      });
     }
   });
   const version = diff === undefined ? 1 : 2;
@@ -81,10 +84,7 @@ export function decodeBeacon(m: Message): GwBeacon {
   };
   if (m.version < 2) return beacon;
   const sequence = d.u64();
-  const changes = d.struct('change descriptors', 1, () => d.list(Limit.subsystemsMax, () => named('change descriptor', changeNames, d.u32())));
-  if (changes.length !== beacon.subsystems.length) {
-    throw new CephError('MSGR_FIELD', `${changes.length} change descriptors for ${beacon.subsystems.length} subsystems`);
-  }
+  const changes = d.struct('change descriptors', 1, () => beacon.subsystems.map(() => named('change descriptor', changeNames, d.u32())));
   return { ...beacon, diff: { sequence, changes } };
 }
 

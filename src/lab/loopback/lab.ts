@@ -153,6 +153,10 @@ export class LoopbackLab implements Lab {
     this.#registration?.close();
   }
 
+  processes(): { name: string; pid: number }[] {
+    return [...this.#members.values()].filter((m) => m.running).map(({ name, pid }) => ({ name, pid }));
+  }
+
   /** Starts a member process; an end that nobody meant breaks the lab. */
   startMember(name: string, role: string, entry: string, config: unknown): MemberProcess {
     const { runDir, sink } = this.#options;

@@ -34,9 +34,8 @@ export class BeaconSequence {
     // The monitor throws subsystems of a CREATED beacon away. Had we noted them as told, it would never hear of
     // them, and answer every later beacon as if all was well, CREATED for ever (facts: msgr2.md §18, pitfall 1).
     if (beacon.availability === 'CREATED') return { ...rest, subsystems: [], ...(this.#diff ? { diff: { sequence: 0n, changes: [] } } : {}) };
-    // UNAVAILABLE means failover, and what is failed over are the nonces that the monitor knows of. 20.2.4 takes an
-    // emptied list for CREATED and hands the groups over without a blocklist (version 1), or does not see the
-    // UNAVAILABLE at all (version 2, all DELETED); seen in real-mon.test.ts.
+    // UNAVAILABLE means failover, and what gets blocklisted are the nonces that the monitor knows of. With an emptied
+    // list (version 2: all DELETED) 20.2.4 takes the beacon for CREATED and hands the groups over without a blocklist.
     const subsystems = beacon.availability === 'UNAVAILABLE' ? [...this.#served] : given;
     if (!this.#diff) return { ...rest, subsystems };
     const changes = subsystemChanges(this.#told, subsystems);

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import type { EventBody, HistoryEvent } from '../history/events.js';
+import { LiveView } from './live-view.js';
+
+let seq = 0;
+const stamped = (body: EventBody, tUs = 1_000): HistoryEvent => ({ ...body, seq: ++seq, tUs, wallMs: 0, node: 'host1', offUs: 0, errUs: 0 });
+const path = (gateway: string, nsid: number, ana: 'optimized' | 'inaccessible', controllerState: 'live' | 'connecting' = 'live'): HistoryEvent => stamped({
+  type: 'host.path', host: 'host1', path: `${gateway}n${nsid}`, controller: `c-${gateway}`, gateway, nsUuid: `u${nsid}`, nsid, anaGroup: nsid === 3 ? 2 : 1, ana, controllerState, usable: true,
+});
+const io = (nsid: number, fromUs: number, writes: number): HistoryEvent => stamped({
+  type: 'io.stats', host: 'host1', nsUuid: `u${nsid}`, nsid, fromUs, toUs: fromUs + 500_000, reads: 50, writes, bytesRead: 0, bytesWritten: 1_048_576,
+  failed: 0, info: 0, latencyMeanUs: 1, latencyP99Us: 1, latencyMaxUs: 1, inflight: 4, queued: 0,
+});
+
+describe('LiveView', () => {
+  it('names an owner only if all its paths of the group are optimized on a live controller, and nobody else’s are', () => {
+    const view = new LiveView();
+    expect(view.ownerOf(1)).toBeNull();
+    for (const event of [path('gw1', 1, 'optimized'), path('gw1', 2, 'optimized'), path('gw2', 1, 'inaccessible')]) view.apply(event);
+    expect(view.ownerOf(1)).toBe('gw1');
+    view.apply(path('gw1', 2, 'inaccessible'));
+    expect(view.ownerOf(1)).toBeNull();
+    view.apply(path('gw1', 2, 'optimized'));
+    view.apply(path('gw2', 1, 'optimized'));
+    expect(view.optimizedAt(1)).toEqual(['gw1', 'gw2']);
+    expect(view.ownerOf(1)).toBeNull();
+    view.apply(path('gw1', 1, 'optimized', 'connecting'));
+    expect(view.ownerOf(1)).toBe('gw2');
+  });
+
+  it('sums the I/O rates of the namespaces and forgets nothing of another one', () => {
+    const view = new LiveView();
+    view.apply(io(1, 0, 50));
+    view.apply(io(2, 0, 150));
+    expect(view.iops).toBe(600);
+    expect(view.bytesPerSecond).toBe(4 * 1_048_576);
+    expect(view.ioSince(1, 1)).toBeUndefined();
+    expect(view.ioSince(1, 0)).toMatchObject({ writes: 50 });
+  });
+
+  it('wakes a waiter by the event that makes its condition true, and gives up at the limit or when aborted', async () => {
+    const view = new LiveView();
+    const never = new AbortController();
+    const waiting = view.waitFor(() => view.ownerOf(1) === 'gw1', 60_000, never.signal);
+    view.apply(path('gw1', 1, 'optimized'));
+    expect(await waiting).toBe(true);
+    expect(await view.waitFor(() => false, 5, never.signal)).toBe(false);
+    const abort = new AbortController();
+    const aborted = view.waitFor(() => false, 60_000, abort.signal);
+    abort.abort();
+    expect(await aborted).toBe(false);
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { faultDrivers } from '../fault/drivers.js';
+import { abilities, faultNames, type Ability } from '../fault/specs.js';
+import type { EventBody, HistoryEvent } from '../history/events.js';
+import type { Lab } from '../lab/types.js';
+import { LiveView } from '../observe/live-view.js';
+import { planScenario } from '../plan/planner.js';
+import type { Plan, PlanStep } from '../plan/types.js';
+import { FaultBoard } from './faults.js';
+
+/** A lab that only notes what is done to it: nothing really breaks, so nothing may be confirmed. */
+class HollowLab {
+  readonly calls: string[] = [];
+  readonly abilities: ReadonlySet<Ability> = new Set(abilities);
+  failing: string | undefined;
+  readonly #note = (call: string): Promise<void> => {
+    this.calls.push(call);
+    return call === this.failing ? Promise.reject(new Error('no')) : Promise.resolve();
+  };
+  readonly gateways = new Map(['gw1', 'gw2'].map((name) => [name, {
+    name, pid: process.pid, kill: () => this.#note('kill'), stop: () => this.#note('stop'), start: () => this.#note('start'),
+    listeners: () => Promise.resolve(['a:1']), removeListeners: () => this.#note('removeListeners'), addListeners: () => this.#note('addListeners'),
+  }]));
+  readonly host = { name: 'host1' };
+  readonly monitor = { command: (c: Record<string, unknown>) => this.#note(String(c['prefix'])).then(() => ({ code: 0, status: '', output: '' })) };
+  readonly links = { cut: (link: string) => this.#note(`cut ${link}`), heal: (link: string) => this.#note(`heal ${link}`) };
+}
+
+/** An observation that never comes is waited for this long. */
+const confirmTimeoutMs = 300;
+
+function board(lab: HollowLab, fault: (typeof faultNames)[number], plan: Plan = planOf(fault)) {
+  const events: Extract<EventBody, { type: 'fault' }>[] = [];
+  const view = new LiveView();
+  const abort = new AbortController();
+  const faults = new FaultBoard({ lab: lab as unknown as Lab, view, plan, signal: abort.signal, emit: (e) => e.type === 'fault' && events.push(e), confirmTimeoutMs });
+  const step = plan.steps.find((s): s is Extract<PlanStep, { do: 'inject' }> => s.do === 'inject')!;
+  return { faults, step, events, view, abort };
+}
+
+function planOf(fault: (typeof faultNames)[number]): Plan {
+  return planScenario('t', { name: 'a', title: 'One fault', description: 'inject.', steps: [{ do: 'inject', id: 'f', fault, target: 'gw1' }, { do: 'heal', id: 'f' }] }, { seed: '1', lab: 'loopback' });
+}
+
+describe('FaultBoard', () => {
+  it.each(faultNames)('%s: an injection that nobody else saw is unconfirmed, and so is its heal', async (name) => {
+    const lab = new HollowLab();
+    const { faults, step, events } = board(lab, name);
+    await faults.inject(step);
+    expect(events.map((e) => e.phase)).toEqual(['injecting', 'injected', 'unconfirmed']);
+    expect(faults.current).toContain(name);
+    const before = lab.calls.length;
+    expect(before).toBeGreaterThan(0);
+    await faults.heal('f');
+    expect(lab.calls.length).toBeGreaterThan(before);
+    expect(events.slice(3).map((e) => e.phase)).toEqual(['healing', 'healed', 'heal-unconfirmed']);
+    expect(faults.current).toBeNull();
+  });
+
+  it('confirms a kill by the host’s view and the kernel’s, not by its own word', async () => {
+    const lab = new HollowLab();
+    const { faults, step, events, view } = board(lab, 'gateway.kill');
+    lab.gateways.get('gw1')!.pid = 2 ** 30; // no such process
+    const lost: HistoryEvent = { type: 'host.controller', host: 'host1', controller: 'nvme0', gateway: 'gw1', address: 'a:1', cntlid: 1, state: 'resetting', seq: 1, tUs: 1, wallMs: 0, node: 'host1', offUs: 0, errUs: 0 };
+    const injecting = faults.inject(step);
+    setTimeout(() => view.apply(lost), 20);
+    await injecting;
+    expect(events.at(-1)).toMatchObject({ phase: 'confirmed', observer: 'host1' });
+    expect(events.at(-1)!.evidence).toContain('resetting');
+  });
+
+  it('heals what is left after an injection that failed half-way', async () => {
+    const lab = new HollowLab();
+    lab.failing = 'cut gw1-monitor';
+    const { faults, step, events } = board(lab, 'partition.store-and-monitor');
+    await expect(faults.inject(step)).rejects.toMatchObject({ code: 'INJECT_FAILED', exitCode: 3 });
+    await faults.healAll();
+    expect(lab.calls).toEqual(expect.arrayContaining(['heal gw1-store', 'heal gw1-monitor']));
+    expect(events.at(-1)!.phase).toBe('healed');
+    await faults.healAll();
+    expect(lab.calls.filter((c) => c === 'heal gw1-store')).toHaveLength(1);
+  });
+
+  it('refuses a fault that the lab has no ability for, before anything is done', async () => {
+    const lab = new HollowLab();
+    (lab.abilities as Set<Ability>).delete('link.gateway-store');
+    const { faults, step, events } = board(lab, 'partition.store');
+    await expect(faults.inject(step)).rejects.toMatchObject({ code: 'MISSING_ABILITY' });
+    expect(events).toEqual([]);
+    expect(lab.calls).toEqual([]);
+  });
+
+  it('has a driver for every fault of the catalog', () => {
+    expect(Object.keys(faultDrivers).sort()).toEqual([...faultNames].sort());
+  });
+});
