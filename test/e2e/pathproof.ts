@@ -13,11 +13,13 @@ export const mainFile = fileURLToPath(new URL('../../dist/src/cli/main.js', impo
 
 export interface Sandbox { dir: string; results: string; state: string; remove(): void }
 
-export function sandbox(): Sandbox {
+/** `linked`: pathproof can be imported there, as after an `npm install`. */
+export function sandbox({ linked = true } = {}): Sandbox {
   const dir = mkdtempSync(join(tmpdir(), 'pathproof-e2e-'));
-  // As after `npm install pathproof`: a suite in this folder can import it.
-  mkdirSync(join(dir, 'node_modules'));
-  symlinkSync(fileURLToPath(new URL('../..', import.meta.url)), join(dir, 'node_modules', 'pathproof'));
+  if (linked) {
+    mkdirSync(join(dir, 'node_modules'));
+    symlinkSync(fileURLToPath(new URL('../..', import.meta.url)), join(dir, 'node_modules', 'pathproof'));
+  }
   return { dir, results: join(dir, 'results'), state: join(dir, 'state'), remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 

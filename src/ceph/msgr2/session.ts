@@ -3,20 +3,18 @@ import { addressText } from './address.js';
 import type { EntityAddress } from './address.js';
 import { ConMode } from './control.js';
 import { parseEntityName } from './cephx.js';
-import type { EntityName } from './cephx.js';
-import { MonConnection } from './connection.js';
-import type { MonEndpoint } from './connection.js';
-import { CephError, isPermanent } from './errors.js';
-import type { HandshakeResult, Reclaim } from './handshake.js';
+import type { MonConnection, MonEndpoint } from './connection.js';
+import { CephError } from './errors.js';
 import { MonCandidates } from './hunt.js';
+import { MonHunter } from './hunter.js';
 import { parseKey } from './keyring.js';
-import type { CephKey } from './keyring.js';
 import { Limit, Timer } from './limits.js';
 import { MessageType } from './message.js';
 import type { Message } from './message.js';
 import { fsidText, msgr2Endpoints, parseFsid } from './mon-map.js';
 import { monCommand, monCommandAck, monGetVersion, monGetVersionReply, monMapMessage, monSubscribe, osdMapMessage } from './mon-messages.js';
 import type { MonCommandReply, Subscription, VersionReply } from './mon-messages.js';
+import { OsdEpochWatch } from './osd-epoch.js';
 import { OpenRequests } from './requests.js';
 
 /** `crc` and `secure` insist; the others take what the monitor allows. Secure needs cephx. */
@@ -77,10 +75,7 @@ export interface CephMonSessionOptions {
  */
 export class CephMonSession {
   readonly #candidates: MonCandidates;
-  readonly #entity: EntityName;
-  readonly #key: CephKey | undefined;
-  readonly #modes: readonly number[];
-  readonly #nonce: number;
+  readonly #hunter: MonHunter;
   readonly #learnMons: boolean;
   readonly #hostname: string;
   readonly #timers: Required<SessionTimers>;
@@ -91,70 +86,75 @@ export class CephMonSession {
   readonly #connectionListeners: ((connected: boolean) => void)[] = [];
   readonly #commands = new OpenRequests<MonCommandReply>();
   readonly #versions = new OpenRequests<VersionReply>();
-  /** Connections of the round at hand, with the result of the handshake once it is done. */
-  readonly #attempts = new Map<MonConnection, HandshakeResult | undefined>();
-  #current: MonConnection | undefined;
-  #identity: HandshakeResult | undefined;
-  #reclaim: Reclaim | undefined;
+  readonly #osdEpoch: OsdEpochWatch;
   #fsid: Buffer | undefined;
   #monMapEpoch = 0;
-  #osdEpoch = 0;
-  #globalSeq = 0n;
   #nextId = 1n;
-  #rounds = 0;
-  #timer: NodeJS.Timeout | undefined;
   #lastError: CephError | undefined;
   #closed = false;
   #waiters: { resolve: () => void; reject: (error: CephError) => void }[] = [];
-  #lostEndpoint: MonEndpoint | undefined;
 
   constructor(o: CephMonSessionOptions) {
-    this.#entity = parseEntityName(o.entity);
-    this.#key = o.key === undefined ? undefined : parseKey(o.key);
-    const mode = o.mode ?? (o.key === undefined ? 'crc' : 'prefer-crc');
-    if (this.#key === undefined && mode === 'secure') throw new CephError('AUTH_METHOD', 'secure mode needs a key: auth none has no session secret');
-    this.#modes = this.#key === undefined ? modeLists.crc : modeLists[mode];
+    const entity = parseEntityName(o.entity);
+    const key = o.key === undefined ? undefined : parseKey(o.key);
+    const mode = o.mode ?? (key === undefined ? 'crc' : 'prefer-crc');
+    if (key === undefined && mode === 'secure') throw new CephError('AUTH_METHOD', 'secure mode needs a key: auth none has no session secret');
     this.#candidates = new MonCandidates(o.mons);
     this.#wantedFsid = o.fsid === undefined ? undefined : parseFsid(o.fsid);
-    this.#nonce = o.nonce ?? randomBytes(4).readUInt32LE(0) >>> 1;
     this.#learnMons = o.learnMons ?? o.mons.every(({ announced }) => announced === undefined);
     this.#hostname = o.hostname ?? 'pathproof';
     this.#timers = { ...Timer, ...o.timers };
     this.#log = o.log ?? (() => undefined);
-    this.#hunt();
+    this.#osdEpoch = new OsdEpochWatch(this.#timers.osdEpochPollMs, () => this.version('osdmap'));
+    this.#hunter = new MonHunter({
+      candidates: this.#candidates,
+      timers: this.#timers,
+      handshake: {
+        entity,
+        modes: key === undefined ? modeLists.crc : modeLists[mode],
+        nonce: o.nonce ?? randomBytes(4).readUInt32LE(0) >>> 1,
+        ...(key === undefined ? {} : { key }),
+      },
+    }, {
+      ready: (connection) => void connection.send(monSubscribe.encode([monMapSubscription], this.#hostname)),
+      message: (connection, message) => this.#onMessage(connection, message),
+      failed: (error, curable, endpoint) => this.#onFailed(error, curable, endpoint),
+      lost: (error) => this.#onLost(error),
+    });
+    this.#hunter.hunt();
   }
 
   get connected(): boolean {
-    return this.#current !== undefined;
+    return this.#hunter.winner !== undefined;
   }
 
   /** The monitor that the session is connected to. */
   get monitor(): MonEndpoint | undefined {
-    return this.#current?.endpoint;
+    return this.#hunter.winner?.endpoint;
   }
 
   /** `ip:0/nonce`, as the monitor knows us; undefined before the first connection. */
   get entityAddress(): string | undefined {
-    return this.#identity === undefined ? undefined : addressText(this.#identity.address);
+    return this.address === undefined ? undefined : addressText(this.address);
   }
 
   get address(): EntityAddress | undefined {
-    return this.#identity?.address;
+    return this.#hunter.identity?.address;
   }
 
   /** 0n before the first connection. */
   get globalId(): bigint {
-    return this.#identity?.globalId ?? 0n;
+    return this.#hunter.identity?.globalId ?? 0n;
   }
 
   /** Of the connection at hand or the last one: the bits that both sides have. */
   get features(): bigint {
-    return this.#identity?.features ?? 0n;
+    return this.#hunter.identity?.features ?? 0n;
   }
 
   /** True: frames are encrypted. */
   get secure(): boolean {
-    return this.#identity?.mode === ConMode.secure;
+    return this.#hunter.identity?.mode === ConMode.secure;
   }
 
   /** Text form; undefined before the first monmap. */
@@ -164,7 +164,7 @@ export class CephMonSession {
 
   /** Newest osdmap epoch that a monitor has told of; 0 if none has. */
   get osdEpoch(): number {
-    return this.#osdEpoch;
+    return this.#osdEpoch.newest;
   }
 
   /** Why the last attempt or connection ended. */
@@ -208,12 +208,12 @@ export class CephMonSession {
     }
     const subscription = { what, start: o.start ?? 0n, onetime: o.onetime ?? false };
     this.#subscriptions.set(what, subscription);
-    this.#current?.send(monSubscribe.encode([subscription], this.#hostname));
+    this.#hunter.winner?.send(monSubscribe.encode([subscription], this.#hostname));
   }
 
   /** False: not sent; there is no connection, or it takes nothing at the moment. */
   send(message: Message): boolean {
-    return this.#current?.send(message) ?? false;
+    return this.#hunter.winner?.send(message) ?? false;
   }
 
   /**
@@ -232,7 +232,7 @@ export class CephMonSession {
     this.#requireConnection();
     const id = this.#nextId++;
     const { version, oldest } = await this.#versions.ask(id, `the version of ${what}`, this.#timers.commandMs, () => this.#ask(monGetVersion.encode({ handle: id, what }, id)));
-    if (what === 'osdmap') this.#sawOsdEpoch(Number(version));
+    if (what === 'osdmap') this.#osdEpoch.saw(Number(version));
     return { newest: version, oldest };
   }
 
@@ -241,106 +241,47 @@ export class CephMonSession {
    * RADOS client has it: that client has to be asked itself. Survives reconnections. Rejects with MON_TIMEOUT or MON_CLOSED.
    */
   async waitForOsdEpoch(epoch: number, timeoutMs = this.#timers.commandMs): Promise<void> {
-    const giveUpAt = Date.now() + timeoutMs;
-    while (this.#osdEpoch < epoch) {
-      if (this.#closed) throw this.#closedError();
-      // Without a connection, or when it is lost meanwhile: ask again after the pause.
-      if (this.connected) await this.version('osdmap').catch(() => undefined);
-      if (this.#osdEpoch >= epoch) return;
-      if (Date.now() >= giveUpAt) throw new CephError('MON_TIMEOUT', `osdmap ${epoch} did not come within ${timeoutMs} ms; the newest is ${this.#osdEpoch}`);
-      await new Promise((resolve) => setTimeout(resolve, this.#timers.osdEpochPollMs));
-    }
+    if (this.#closed) throw this.#closedError();
+    await this.#osdEpoch.wait(epoch, timeoutMs);
   }
 
   /** Ends the session for good; open requests reject with MON_CLOSED. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
     const error = this.#closedError();
-    for (const attempt of [...this.#attempts.keys()]) attempt.close(error);
-    this.#current?.close(error);
-    for (const { reject } of this.#waiters.splice(0)) reject(error);
+    this.#hunter.stop(error);
+    this.#osdEpoch.fail(error);
+    this.#rejectWaiters(error);
   }
 
-  #hunt(): void {
-    const { huntMs, keepaliveMs, keepaliveTimeoutMs } = this.#timers;
-    for (const endpoint of this.#candidates.next(this.#lostEndpoint)) {
-      this.#globalSeq += 1n;
-      const connection: MonConnection = new MonConnection({
-        endpoint, keepaliveMs, keepaliveTimeoutMs,
-        handshake: {
-          entity: this.#entity, modes: this.#modes, nonce: this.#nonce, globalSeq: this.#globalSeq,
-          ...(this.#key === undefined ? {} : { key: this.#key }),
-          ...(this.#reclaim === undefined ? {} : { reclaim: this.#reclaim }),
-        },
-      }, {
-        ready: (result) => {
-          this.#attempts.set(connection, result);
-          connection.send(monSubscribe.encode([monMapSubscription], this.#hostname));
-        },
-        message: (message) => this.#onMessage(connection, message),
-        closed: (error) => this.#onClosed(connection, error),
-      });
-      this.#attempts.set(connection, undefined);
-    }
-    const roundMs = Math.min(huntMs * Timer.backoffFactor ** this.#rounds, Math.max(huntMs, Timer.huntMaxMs));
-    this.#timer = setTimeout(() => {
-      const error = new CephError('MON_HANDSHAKE_TIMEOUT', `no handshake and monmap within ${Math.round(roundMs)} ms`);
-      for (const attempt of [...this.#attempts.keys()]) attempt.close(error);
-    }, roundMs);
-  }
-
-  /** The first monitor of the round whose monmap came; the others have lost. */
-  #won(connection: MonConnection, result: HandshakeResult): void {
-    clearTimeout(this.#timer);
-    this.#attempts.delete(connection);
-    this.#current = connection;
-    const { host, port } = connection.endpoint;
-    for (const other of [...this.#attempts.keys()]) other.close(new CephError('MON_CLOSED', `${host}:${port} was faster`));
-    this.#identity = result;
-    this.#reclaim = result.reclaim;
-    this.#rounds = 0;
-    this.#lastError = undefined;
-    if (this.#subscriptions.size > 0) connection.send(monSubscribe.encode([...this.#subscriptions.values()], this.#hostname));
-    this.#log(`connected to ${host}:${port} as ${this.entityAddress}, global_id ${result.globalId}, ${this.secure ? 'secure' : 'crc'} mode`);
-    for (const { resolve } of this.#waiters.splice(0)) resolve();
-    for (const listener of this.#connectionListeners) listener(true);
-  }
-
-  #onClosed(connection: MonConnection, error: CephError): void {
-    if (connection === this.#current) return this.#lostConnection(connection, error);
-    if (!this.#attempts.delete(connection) || this.connected || this.#closed) return;
+  #onFailed(error: CephError, curable: boolean, { host, port }: MonEndpoint): void {
     this.#lastError = error;
-    this.#log(`${connection.endpoint.host}:${connection.endpoint.port}: ${error.message}`);
-    // What was kept from the last connection may be what the monitor does not like: the next attempt goes without.
-    const curable = !isPermanent(error) || this.#reclaim !== undefined;
-    if (isPermanent(error)) this.#reclaim = undefined;
-    if (!curable) for (const { reject } of this.#waiters.splice(0)) reject(error);
-    if (this.#attempts.size > 0) return;
-    clearTimeout(this.#timer);
-    const { reconnectMs, reconnectMaxMs } = this.#timers;
-    const pauseMs = curable ? Math.min(reconnectMs * Timer.backoffFactor ** this.#rounds, reconnectMaxMs) : reconnectMaxMs;
-    this.#rounds += 1;
-    this.#timer = setTimeout(() => this.#hunt(), pauseMs);
+    this.#log(`${host}:${port}: ${error.message}`);
+    if (!curable) this.#rejectWaiters(error);
   }
 
-  #lostConnection(connection: MonConnection, error: CephError): void {
-    this.#current = undefined;
-    this.#lostEndpoint = connection.endpoint;
+  #onLost(error: CephError): void {
     this.#lastError = error;
-    if (!this.#closed) this.#log(`lost ${connection.endpoint.host}:${connection.endpoint.port}: ${error.message}`);
+    if (!this.#closed) this.#log(`lost the monitor: ${error.message}`);
     const failure = this.#closed ? error : new CephError('MON_DISCONNECTED', `the connection ended before the answer came: ${error.message}`, error);
     this.#commands.fail(failure);
     this.#versions.fail(failure);
-    if (!this.#closed) this.#timer = setTimeout(() => this.#hunt(), this.#timers.reconnectMs);
     for (const listener of this.#connectionListeners) listener(false);
+  }
+
+  #onWon({ endpoint: { host, port } }: MonConnection): void {
+    this.#lastError = undefined;
+    if (this.#subscriptions.size > 0) this.send(monSubscribe.encode([...this.#subscriptions.values()], this.#hostname));
+    this.#log(`connected to ${host}:${port} as ${this.entityAddress}, global_id ${this.globalId}, ${this.secure ? 'secure' : 'crc'} mode`);
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
+    for (const listener of this.#connectionListeners) listener(true);
   }
 
   #onMessage(connection: MonConnection, message: Message): void {
     if (message.type === MessageType.monMap) this.#onMonMap(connection, message);
     // A loser of the round has nothing else to say.
-    else if (connection === this.#current) this.#onSessionMessage(message);
+    else if (connection === this.#hunter.winner) this.#onSessionMessage(message);
   }
 
   #onSessionMessage(message: Message): void {
@@ -352,7 +293,7 @@ export class CephMonSession {
         return this.#versions.answer(reply.handle, reply);
       }
       case MessageType.osdMap:
-        this.#sawOsdEpoch(osdMapMessage.decode(message).newest);
+        this.#osdEpoch.saw(osdMapMessage.decode(message).newest);
         break;
       default:
     }
@@ -371,12 +312,7 @@ export class CephMonSession {
       this.#monMapEpoch = map.epoch;
       if (this.#learnMons) this.#candidates.learn(msgr2Endpoints(map));
     }
-    const result = this.#attempts.get(connection);
-    if (result !== undefined && this.#current === undefined) this.#won(connection, result);
-  }
-
-  #sawOsdEpoch(epoch: number): void {
-    this.#osdEpoch = Math.max(this.#osdEpoch, epoch);
+    if (this.#hunter.win(connection)) this.#onWon(connection);
   }
 
   #ask(message: Message): void {
@@ -386,7 +322,11 @@ export class CephMonSession {
 
   #requireConnection(): void {
     if (this.#closed) throw this.#closedError();
-    if (this.#current === undefined) throw new CephError('MON_NOT_CONNECTED', `no monitor is connected${this.#because()}`, this.#lastError);
+    if (!this.connected) throw new CephError('MON_NOT_CONNECTED', `no monitor is connected${this.#because()}`, this.#lastError);
+  }
+
+  #rejectWaiters(error: CephError): void {
+    for (const { reject } of this.#waiters.splice(0)) reject(error);
   }
 
   #closedError(): CephError {

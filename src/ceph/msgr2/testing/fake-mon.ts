@@ -91,7 +91,7 @@ export class FakeMon {
     return { host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port };
   }
 
-  /** Connections whose ident exchange is done and that are still there. */
+  /** Connections that have asked for the monmap, which is when the client counts them, and are still there. */
   get open(): FakeConnection[] {
     return this.connections.filter((connection) => connection.open);
   }
@@ -184,7 +184,7 @@ export class FakeConnection {
   }
 
   get open(): boolean {
-    return this.ident !== undefined && !this.#gone;
+    return this.ident !== undefined && this.subscriptions.size > 0 && !this.#gone;
   }
 
   get gone(): boolean {

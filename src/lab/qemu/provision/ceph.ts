@@ -4,7 +4,7 @@ import { infraError } from '../../../util/errors.js';
 import { addressOf, networkOf } from '../network.js';
 import type { NodeProgress } from '../progress.js';
 import { shellQuote, type Ssh } from '../vm/ssh.js';
-import { keyringText, newSecret, type CephEntity } from './keyring.js';
+import { keyringText, newSecret, secretType, type CephEntity, type SecretType } from './keyring.js';
 import { MonShell } from './mon-shell.js';
 import { Steps } from './steps.js';
 
@@ -49,14 +49,14 @@ export function gatewayEntity(gateway: string): string {
   return `client.nvmeof.${gateway}`;
 }
 
-function makeEntities(spec: CephSpec): CephEntity[] {
+function makeEntities(spec: CephSpec, type: SecretType): CephEntity[] {
   const all = { mon: 'allow *', osd: 'allow *', mgr: 'allow *' };
   return [
-    { name: 'mon.', secret: newSecret(), caps: { mon: 'allow *' } },
-    { name: 'client.admin', secret: newSecret(), caps: all },
-    { name: 'mgr.x', secret: newSecret(), caps: { mon: 'allow profile mgr', osd: 'allow *' } },
-    { name: `osd.${osdId}`, secret: newSecret(), caps: { mon: 'allow profile osd', mgr: 'allow profile osd', osd: 'allow *' } },
-    ...spec.gateways.map((g) => ({ name: gatewayEntity(g), secret: newSecret(), caps: { mon: 'profile rbd', osd: 'profile rbd' } })),
+    { name: 'mon.', secret: newSecret(type), caps: { mon: 'allow *' } },
+    { name: 'client.admin', secret: newSecret(type), caps: all },
+    { name: 'mgr.x', secret: newSecret(type), caps: { mon: 'allow profile mgr', osd: 'allow *' } },
+    { name: `osd.${osdId}`, secret: newSecret(type), caps: { mon: 'allow profile osd', mgr: 'allow profile osd', osd: 'allow *' } },
+    ...spec.gateways.map((g) => ({ name: gatewayEntity(g), secret: newSecret(type), caps: { mon: 'profile rbd', osd: 'profile rbd' } })),
   ];
 }
 
@@ -96,10 +96,15 @@ export async function provisionCeph(ssh: Ssh, spec: CephSpec, progress: NodeProg
   const steps = new Steps(ssh.node, progress);
   const fsid = randomUUID();
   const osdUuid = randomUUID();
-  const entities = new Map(makeEntities(spec).map((e) => [e.name, e]));
   const logs = (daemon: string) => async (): Promise<string[]> => (await ssh.exec(`tail -n 12 /var/log/ceph/ceph-${daemon}.log`, { okCodes: 'any' })).stdout.split('\n');
 
-  await steps.run('ceph: configuration', () => ssh.exec(configurationScript(spec, fsid, entities)));
+  const entities = await steps.run('ceph: configuration', async () => {
+    // Which kind of secrets this release makes is its own to say.
+    const sample = await ssh.exec('ceph-authtool --gen-print-key');
+    const made = new Map(makeEntities(spec, secretType(sample.stdout.trim())).map((e) => [e.name, e]));
+    await ssh.exec(configurationScript(spec, fsid, made));
+    return made;
+  });
   // Both only write files; the OSD's does not need a monitor.
   const osdMade = ssh.exec(`ceph-osd --mkfs -i ${osdId} --osd-uuid ${osdUuid}`, { timeoutMs: 120_000 });
   osdMade.catch(() => undefined);

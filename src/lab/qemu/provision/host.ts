@@ -17,8 +17,8 @@ export interface HostSpec {
   policy: 'numa' | 'round-robin' | 'queue-depth';
 }
 
-/** One path of a namespace, as the kernel shows it. */
-export interface HostPath { path: string; controllerState: string; address: string; anaState: string }
+/** One path of a namespace, as the kernel shows it. The number in `path` is the order of discovery, not the namespace id. */
+export interface HostPath { path: string; nsid: number; controllerState: string; address: string; anaState: string }
 
 /** The kernel modules of a host node, to be loaded at boot. */
 export const hostModules = ['nvme-tcp'] as const;
@@ -48,10 +48,10 @@ export function connectScript(spec: HostSpec): string {
 
 /** The paths of every namespace: /sys/block/nvmeXcYnZ belongs to controller nvmeY (Linux drivers/nvme/host/multipath.c). */
 export async function readPaths(ssh: Ssh): Promise<HostPath[]> {
-  const script = 'for p in /sys/block/nvme*c*n*; do [ -e "$p" ] || continue; c=$(readlink -f "$p/device"); echo "${p##*/} $(cat $c/state) $(cat $c/address) $(cat $p/ana_state)"; done';
+  const script = 'for p in /sys/block/nvme*c*n*; do [ -e "$p" ] || continue; c=$(readlink -f "$p/device"); echo "${p##*/} $(cat $p/nsid) $(cat $c/state) $(cat $c/address) $(cat $p/ana_state)"; done';
   const { stdout } = await ssh.exec(script);
   return stdout.split('\n').filter((l) => l !== '').map((line) => {
-    const [path = '', controllerState = '', address = '', anaState = ''] = line.split(' ');
-    return { path, controllerState, address, anaState };
+    const [path = '', nsid = '', controllerState = '', address = '', anaState = ''] = line.split(' ');
+    return { path, nsid: Number(nsid), controllerState, address, anaState };
   });
 }

@@ -53,11 +53,11 @@ export function qemuArguments(vm: VmMachine): string[] {
   const kernelArguments = [
     'console=ttyS0,115200', 'loglevel=4', 'panic=0', 'net.ifnames=0', 'mitigations=off',
     // A guest that did not run for a while because the machine is busy must not look broken to itself.
-    ...(vm.accel === 'tcg' ? ['tsc=reliable', 'watchdog_thresh=60'] : []),
+    'watchdog_thresh=60', ...(process.env['PPCLK'] ?? '').split(' '),
   ];
   return [
     '-name', `pathproof-${vm.name}`, '-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'none',
-    '-machine', 'pc,hpet=off,vmport=off,usb=off',
+    '-machine', `pc,hpet=${process.env['PPHPET'] ?? 'off'},vmport=off,usb=off`,
     '-accel', vm.accel === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${translationCacheMb}`,
     '-cpu', cpuArgument(vm.accel, vm.qemuMajor), '-smp', String(vm.cpus), '-m', String(vm.memoryMb),
     '-kernel', vm.paths.kernel, '-initrd', vm.paths.initramfs, '-append', kernelArguments.join(' '),
