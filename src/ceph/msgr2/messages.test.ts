@@ -230,7 +230,7 @@ const beacons: fc.Arbitrary<GwBeacon> = fc.record({
   told: fc.array(fc.tuple(subsystem, change), { maxLength: 3 }), sequence: fc.option(u64),
 }).map(({ told, sequence, ...rest }) => ({
   ...rest, subsystems: told.map(([each]) => each), ...(sequence === null ? {} : { diff: { sequence, changes: told.map(([, each]) => each) } }),
-})) as fc.Arbitrary<GwBeacon>;
+}));
 const ana = fc.record({ state: fc.constantFrom('OPTIMIZED' as const, 'INACCESSIBLE' as const), osdEpoch: u32 });
 const gateway = fc.record({
   gwId: text, groupId: u32, gwMapEpoch: u32, availability,

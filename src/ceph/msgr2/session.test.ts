@@ -311,7 +311,26 @@ describe('hunting', () => {
     expect(open.monitor).toEqual(second.endpoint);
   });
 
-  it('does not when it is told so, and ignores a monmap that is older than the one it has', async () => {
+  it('does not unlearn them from a monmap that is older than the one it has', async () => {
+    const [first, second] = [await fakeMon(), await fakeMon()];
+    first.peers = [second.endpoint];
+    first.monMapEpoch = 5;
+    const open = session(first);
+    await open.whenConnected(generousMs);
+    first.peers = [];
+    first.monMapEpoch = 4;
+    const connection = await first.connected();
+    connection.send(first.monMap());
+    const told = new Promise<void>((resolve) => open.onMessage(() => resolve()));
+    connection.send(message(900, 1, Buffer.alloc(0)));
+    await told;
+    await first.close();
+    await state(open, false);
+    await open.whenConnected(generousMs);
+    expect(open.monitor).toEqual(second.endpoint);
+  });
+
+  it('does not learn any when it is told so', async () => {
     const [first, second] = [await fakeMon(), await fakeMon()];
     first.peers = [second.endpoint];
     const open = session(first, { learnMons: false });

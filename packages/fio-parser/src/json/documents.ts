@@ -1,4 +1,4 @@
-import { ProblemList } from '../errors.js';
+import type { ProblemList } from '../errors.js';
 import { JsonReader, type JsonDocument } from './reader.js';
 
 /** Stretch of text that belongs to no report. */

@@ -1,4 +1,4 @@
-import { ProblemList } from '../errors.js';
+import type { ProblemList } from '../errors.js';
 
 /** A JSON value as fio wrote it. Objects have no prototype, so no key can collide with one. */
 export type JsonValue = string | number | boolean | null | JsonObject | JsonArray;

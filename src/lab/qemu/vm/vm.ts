@@ -32,6 +32,8 @@ export interface QemuVmOptions {
   logDir: string;
   /** The boot's steps as they are reached. */
   onStep?: (step: string, seconds: number) => void;
+  /** The qcow2 file for snapshots, made if it is not there. Default: in `dir`, and gone with it. */
+  stateFile?: string;
   /** How long a boot may take; under emulation 10 s is usual for one VM on an idle machine. */
   bootMaxMs?: number;
 }
@@ -80,7 +82,7 @@ export class QemuVm {
     this.#paths = {
       kernel: options.image.kernel, rootfs: options.image.rootfs,
       initramfs: join(options.dir, `${options.name}.initramfs`),
-      state: join(options.dir, `${options.name}.state.qcow2`),
+      state: options.stateFile ?? join(options.dir, `${options.name}.state.qcow2`),
       serialLog: this.serialLog, qmpSocket: join(options.dir, `${options.name}.qmp`),
     };
     if (this.#paths.qmpSocket.length > socketPathMaxChars) throw infraError('SOCKET_PATH', `${this.#paths.qmpSocket} is too long for a unix socket`, { hint: 'set TMPDIR to a shorter folder' });
@@ -120,7 +122,8 @@ export class QemuVm {
 
   /**
    * Powers the VM on. `loadSnapshot`: instead of a boot, its memory comes from a snapshot in its state
-   * file, and it runs on from there. Resolves when QEMU runs; `untilSsh` waits for the guest.
+   * file, and it stands still until `resume`, so that all nodes of a lab can go on together. Resolves when
+   * QEMU runs; `untilSsh` (after a snapshot `untilSshAgain`) waits for the guest.
    */
   async start(options: { loadSnapshot?: string } = {}): Promise<void> {
     if (this.#identity !== undefined) throw new Error(`${this.name} runs already`);
@@ -153,10 +156,7 @@ export class QemuVm {
     try {
       this.#qmp = await QmpClient.connect(this.#paths.qmpSocket, qmpConnectMaxMs, exit.signal);
       this.#ssh = new Ssh({ node: name, port: await this.#forwardedPort(), keys: this.#options.keys, dir: this.#options.dir });
-      if (options.loadSnapshot !== undefined) {
-        await this.loadSnapshot(options.loadSnapshot);
-        await this.#qmp.execute('cont');
-      }
+      if (options.loadSnapshot !== undefined) await this.loadSnapshot(options.loadSnapshot);
     } catch (error) {
       await this.kill();
       throw infraError('VM_START', `${name}: QEMU did not start: ${messageOf(error)}`, { details: logTail(this.qemuLog), cause: error });
