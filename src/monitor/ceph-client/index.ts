@@ -1,2 +1,0 @@
-export { BeaconSequence, subsystemChanges } from './beacon-sequence.js';
-export { CephMonitorClient, connectCephMonitor, type CephMonitorOptions, type CephMonitorStats } from './client.js';
