@@ -58,11 +58,13 @@ describe('availability', () => {
 
   it('does not call an operation failed that the workload itself gave up, but counts it', async () => {
     const run = healthyRun();
-    let left = 1;
-    run.changeOps(({ what, ns, fromUs }) => what === 'write' && ns === 1 && fromUs > t(800) && left-- > 0, () => ({ outcome: 'info', code: 'ABORTED', path: null }));
+    // Sent and given up is `info`; never sent, or a read, is `fail`.
+    const outcomes = ['info', 'fail'] as const;
+    let next = 0;
+    run.changeOps(({ what, ns, fromUs }) => what === 'write' && ns === 1 && fromUs > t(800) && next < 2, () => ({ outcome: outcomes[next++]!, code: 'ABORTED', path: null }));
     const result = await availability.check(run.input);
-    expect(result).toMatchObject({ verdict: 'pass', metrics: { operationsFailed: 0, operationsAborted: 1 } });
-    expect(result.summary).toContain('1 were given up by the workload');
+    expect(result).toMatchObject({ verdict: 'pass', metrics: { operationsFailed: 0, operationsAborted: 2 } });
+    expect(result.summary).toContain('2 were given up by the workload');
   });
 
   it('does not let a fault explain what began before it', async () => {

@@ -197,7 +197,7 @@ class ScanFold {
     const { tUs } = record;
     const { uuid, nsid } = header.namespaces[invoke.record.ns]!;
     state.outstanding -= 1;
-    if (record.outcome === 'info' && record.code === abortedByWorkload) {
+    if (record.outcome !== 'ok' && record.code === abortedByWorkload) {
       // Nobody refused it: the workload gave it up. How long it had hung by then is the stall's business.
       this.#abortedOps += 1;
       state.lastEndUs = tUs;

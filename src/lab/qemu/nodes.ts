@@ -1,0 +1,92 @@
+import { mkdirSync } from 'node:fs';
+import type { Accel } from './accel.js';
+import type { LabImage } from './image/image.js';
+import { addressOf, fabricNames, macOf, prefixLength, type FabricName } from './network.js';
+import type { NodeProgress } from './progress.js';
+import { portSocketPath } from './switch/index.js';
+import { managementNetwork, type RoleFile } from './vm/role.js';
+import type { LabKeys } from './vm/keys.js';
+import { QemuVm } from './vm/vm.js';
+
+/** What makes one node of the lab. */
+export interface NodeSpec {
+  name: string;
+  memoryMb: number;
+  cpus: number;
+  /** Further names whose addresses this node has on every fabric (`mon`, `osd` on `ceph`). */
+  alsoKnownAs?: readonly string[];
+  modules?: readonly string[];
+  files?: readonly RoleFile[];
+}
+
+export interface NodeContext {
+  image: LabImage;
+  accel: Accel;
+  keys: LabKeys;
+  /** Folder of sockets and scratch files; short. */
+  dir: string;
+  logDir: string;
+  progress: NodeProgress;
+}
+
+/** The virtual machines of these specifications, not yet started; each on every fabric and knowing every other's name. */
+export function makeNodes(specs: readonly NodeSpec[], context: NodeContext): Map<string, QemuVm> {
+  mkdirSync(context.logDir, { recursive: true });
+  const hosts = specs.flatMap((s) => [s.name, ...(s.alsoKnownAs ?? [])]).flatMap((name) => fabricNames.map((fabric) => ({
+    address: addressOf(fabric, name), name: fabric === 'a' ? `${name} ${name}-a` : `${name}-${fabric}`,
+  })));
+  return new Map(specs.map((spec) => [spec.name, new QemuVm({
+    name: spec.name, memoryMb: spec.memoryMb, cpus: spec.cpus,
+    accel: context.accel, image: context.image, keys: context.keys, dir: context.dir, logDir: context.logDir,
+    networks: fabricNames.map((fabric) => ({ name: fabric, mac: macOf(fabric, spec.name), socketPath: portSocketPath(context.dir, fabric, spec.name) })),
+    role: {
+      hostname: spec.name, hosts, keys: context.keys, modules: spec.modules ?? [], files: spec.files ?? [],
+      networks: [
+        managementNetwork(macOf('mgmt', spec.name)),
+        ...fabricNames.map((fabric) => ({
+          name: fabricCard(fabric), mac: macOf(fabric, spec.name),
+          addresses: [spec.name, ...(spec.alsoKnownAs ?? [])].map((name) => `${addressOf(fabric, name)}/${prefixLength}`),
+        })),
+      ],
+    },
+    onStep: (step, seconds) => context.progress(spec.name, `${step} (${seconds.toFixed(1)} s)`),
+  })]));
+}
+
+/** The name of a fabric's card in the guest. */
+export function fabricCard(fabric: FabricName): string {
+  return `fab-${fabric}`;
+}
+
+/** Boots all at once. The first that fails makes it fail; whoever started them takes the others down. */
+export async function bootAll(nodes: Iterable<QemuVm>): Promise<void> {
+  const boots = [...nodes].map(async (vm) => {
+    await vm.start();
+    await vm.untilSsh();
+  });
+  // A second failure must not become an unhandled rejection.
+  for (const boot of boots) boot.catch(() => undefined);
+  await Promise.all(boots);
+}
+
+/** Snapshots of all nodes at one moment: every guest stands still while all are saved, then all go on. */
+export async function saveAll(nodes: Iterable<QemuVm>, tag: string): Promise<void> {
+  const all = [...nodes];
+  await Promise.all(all.map((vm) => vm.pause()));
+  try {
+    await Promise.all(all.map((vm) => vm.saveSnapshot(tag)));
+  } finally {
+    await Promise.all(all.map((vm) => vm.resume()));
+  }
+}
+
+/**
+ * Powers all nodes on from their snapshots and lets them go on together. To the guests no time has passed:
+ * their sessions with each other live on, and their clocks are behind by the age of the snapshot, all by the same.
+ */
+export async function restoreAll(nodes: Iterable<QemuVm>, tag: string): Promise<void> {
+  const all = [...nodes];
+  await Promise.all(all.map((vm) => vm.start({ loadSnapshot: tag })));
+  await Promise.all(all.map((vm) => vm.resume()));
+  await Promise.all(all.map((vm) => vm.untilSshAgain()));
+}

@@ -1,0 +1,304 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sleep } from '../../../util/clock.js';
+import { infraError, messageOf, type PathproofError } from '../../../util/errors.js';
+import { qemuProgram, type Accel } from '../accel.js';
+import type { LabImage } from '../image/image.js';
+import { logTail } from '../log-tail.js';
+import { macOf } from '../network.js';
+import { endProcess, identityOf, type ProcessIdentity } from '../processes.js';
+import { socketPathMaxChars } from '../switch/protocol.js';
+import { findProgram, runTool } from '../tools.js';
+import { cardId, managementNetdev, parseForwardedPort, qemuArguments, stateNode, type VmNetwork, type VmPaths } from './arguments.js';
+import { ConsoleFollower, judgeConsoleLine, parseMilestone, type ConsoleFinding } from './console.js';
+import type { LabKeys } from './keys.js';
+import { QmpClient } from './qmp.js';
+import { roleArchive, type Role } from './role.js';
+import { Ssh } from './ssh.js';
+
+export interface QemuVmOptions {
+  name: string;
+  memoryMb: number;
+  cpus: number;
+  accel: Accel;
+  image: LabImage;
+  keys: LabKeys;
+  networks: readonly VmNetwork[];
+  role: Role;
+  /** Folder of the lab's sockets and scratch files; short. */
+  dir: string;
+  /** Folder that gets `NAME.serial.log` and `NAME.qemu.log`. */
+  logDir: string;
+  /** The boot's steps as they are reached. */
+  onStep?: (step: string, seconds: number) => void;
+  /** The qcow2 file for snapshots, made if it is not there. Default: in `dir`, and gone with it. */
+  stateFile?: string;
+  /** How long a boot may take; under emulation 10 s is usual for one VM on an idle machine. */
+  bootMaxMs?: number;
+}
+
+export interface VmExit { exitCode: number | null; signal: string | null }
+
+/** Milliseconds since QEMU was started, per step reached; `guest:` steps are on the guest's own clock. */
+export type BootTimes = Record<string, number>;
+
+const defaultBootMaxMs = 180_000;
+/** A console without a word for so long in the middle of a boot is a hang. */
+const bootSilenceMaxMs = 60_000;
+const qmpConnectMaxMs = 20_000;
+const snapshotMaxMs = 120_000;
+/** QEMU throttles a snapshot like a migration, by default to 128 MB/s. */
+const snapshotBytesPerSecond = 8 * 1024 ** 3;
+
+/**
+ * One virtual machine: its QEMU process, its control socket, its console and SSH into it. It says what
+ * happens (`exited`, `broken`), and whoever meant it knows.
+ */
+export class QemuVm {
+  readonly name: string;
+  readonly serialLog: string;
+  readonly qemuLog: string;
+  readonly times: BootTimes = {};
+  /** Settles with the first sign that the guest's kernel is not to be trusted any more. */
+  readonly broken: Promise<ConsoleFinding>;
+  readonly #options: QemuVmOptions;
+  readonly #paths: VmPaths;
+  readonly #findings: ConsoleFinding[] = [];
+  #break: (finding: ConsoleFinding) => void = () => undefined;
+  #ready: () => void = () => undefined;
+  #identity: ProcessIdentity | undefined;
+  #qmp: QmpClient | undefined;
+  #ssh: Ssh | undefined;
+  #console: ConsoleFollower | undefined;
+  #exited: Promise<VmExit> | undefined;
+  #startedMs = 0;
+
+  constructor(options: QemuVmOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.serialLog = join(options.logDir, `${options.name}.serial.log`);
+    this.qemuLog = join(options.logDir, `${options.name}.qemu.log`);
+    this.#paths = {
+      kernel: options.image.kernel, rootfs: options.image.rootfs,
+      initramfs: join(options.dir, `${options.name}.initramfs`),
+      state: options.stateFile ?? join(options.dir, `${options.name}.state.qcow2`),
+      serialLog: this.serialLog, qmpSocket: join(options.dir, `${options.name}.qmp`),
+    };
+    if (this.#paths.qmpSocket.length > socketPathMaxChars) throw infraError('SOCKET_PATH', `${this.#paths.qmpSocket} is too long for a unix socket`, { hint: 'set TMPDIR to a shorter folder' });
+    this.broken = new Promise((resolve) => {
+      this.#break = resolve;
+    });
+  }
+
+  /** The running QEMU process, for the lab's record; undefined while there is none. */
+  get identity(): ProcessIdentity | undefined {
+    return this.#identity;
+  }
+
+  get qmp(): QmpClient {
+    if (this.#qmp === undefined) throw infraError('VM_DOWN', `${this.name} is not running`);
+    return this.#qmp;
+  }
+
+  get ssh(): Ssh {
+    if (this.#ssh === undefined) throw infraError('VM_DOWN', `${this.name} is not running`);
+    return this.#ssh;
+  }
+
+  /** Settles when the QEMU process ends. */
+  get exited(): Promise<VmExit> {
+    return this.#exited ?? Promise.reject(infraError('VM_DOWN', `${this.name} was not started`));
+  }
+
+  get findings(): readonly ConsoleFinding[] {
+    return this.#findings;
+  }
+
+  /** The last lines of the guest's console. */
+  consoleTail(): string[] {
+    return logTail(this.serialLog);
+  }
+
+  /**
+   * Powers the VM on. `loadSnapshot`: instead of a boot, its memory comes from a snapshot in its state
+   * file, and it stands still until `resume`, so that all nodes of a lab can go on together. Resolves when
+   * QEMU runs; `untilSsh` (after a snapshot `untilSshAgain`) waits for the guest.
+   */
+  async start(options: { loadSnapshot?: string } = {}): Promise<void> {
+    if (this.#identity !== undefined) throw new Error(`${this.name} runs already`);
+    const program = findProgram(qemuProgram);
+    if (program === undefined) throw infraError('TOOL_MISSING', `${qemuProgram} is not installed`, { hint: 'see `pathproof doctor --lab qemu`' });
+    await this.#prepareFiles();
+    const consoleOffset = existsSync(this.serialLog) ? statSync(this.serialLog).size : 0;
+    const { name, memoryMb, cpus, accel, networks } = this.#options;
+    const args = qemuArguments({
+      name, memoryMb, cpus, accel, networks, qemuMajor: await qemuMajorVersion(), managementMac: macOf('mgmt', name), paths: this.#paths,
+      paused: options.loadSnapshot !== undefined,
+    });
+    for (const step of Object.keys(this.times)) delete this.times[step];
+    this.#startedMs = performance.now();
+    const log = openSync(this.qemuLog, 'a');
+    // Its own process group: a Ctrl-C in the terminal must reach the harness only.
+    const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
+    child.unref();
+    const exit = new AbortController();
+    this.#exited = new Promise((resolve) => {
+      child.once('exit', (exitCode, signal) => {
+        exit.abort(new Error(`QEMU ended (${signal ?? `exit code ${exitCode ?? 'none'}`})`));
+        this.#cleanUp();
+        resolve({ exitCode, signal });
+      });
+    });
+    this.#identity = await identityOf(name, child);
+    this.#console = new ConsoleFollower(this.serialLog, consoleOffset, (line) => this.#consoleLine(line));
+    try {
+      this.#qmp = await QmpClient.connect(this.#paths.qmpSocket, qmpConnectMaxMs, exit.signal);
+      this.#ssh = new Ssh({ node: name, port: await this.#forwardedPort(), keys: this.#options.keys, dir: this.#options.dir });
+      if (options.loadSnapshot !== undefined) await this.loadSnapshot(options.loadSnapshot);
+    } catch (error) {
+      await this.kill();
+      throw infraError('VM_START', `${name}: QEMU did not start: ${messageOf(error)}`, { details: logTail(this.qemuLog), cause: error });
+    }
+  }
+
+  /** Resolves when the guest can be logged into. An infra error, with the console's last lines, when it panics, hangs, ends or takes too long. */
+  async untilSsh(): Promise<void> {
+    const limitMs = this.#options.bootMaxMs ?? defaultBootMaxMs;
+    const over = new AbortController();
+    const ready = new Promise<'ready'>((resolve) => {
+      this.#ready = () => resolve('ready');
+      if (this.times['ready'] !== undefined) resolve('ready');
+    });
+    try {
+      const outcome = await Promise.race([ready, this.broken, this.exited, this.#silence(limitMs, over.signal)]);
+      if (outcome !== 'ready') throw this.#bootError(outcome);
+      await Promise.race([this.ssh.open(limitMs), this.#failure()]);
+      this.#step('ssh');
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** Resolves when SSH answers after a snapshot was loaded; no milestone comes then. */
+  async untilSshAgain(timeoutMs = 30_000): Promise<void> {
+    await Promise.race([this.ssh.open(timeoutMs), this.#failure()]);
+    this.#step('ssh');
+  }
+
+  /** Power off: SIGKILL to QEMU. The guest's packets vanish; nobody gets a reset. Resolves when the process is gone. */
+  async kill(): Promise<void> {
+    if (this.#identity === undefined) return;
+    const identity = this.#identity;
+    await endProcess(identity, { termMs: 0 });
+    await this.#exited;
+  }
+
+  /** Freezes the guest: no instruction runs, its clock stands. */
+  async pause(): Promise<void> {
+    await this.qmp.execute('stop');
+  }
+
+  async resume(): Promise<void> {
+    await this.qmp.execute('cont');
+  }
+
+  /** Presses the reset button: the guest boots again, in the same process. */
+  async reset(): Promise<void> {
+    this.ssh.close();
+    for (const step of Object.keys(this.times)) delete this.times[step];
+    this.#startedMs = performance.now();
+    await this.qmp.execute('system_reset');
+  }
+
+  /** Plugs a fabric's cable in or out; the guest sees the carrier go (another fault than frames that vanish in the switch). */
+  async setLink(network: string, up: boolean): Promise<void> {
+    await this.qmp.execute('set_link', { name: cardId(network), up });
+  }
+
+  /** Saves memory and devices into the VM's state file. The guest stands still meanwhile and goes on as before. */
+  async saveSnapshot(tag: string): Promise<void> {
+    await this.qmp.execute('migrate-set-parameters', { 'max-bandwidth': snapshotBytesPerSecond });
+    await this.qmp.job('snapshot-save', { tag, vmstate: stateNode, devices: [stateNode] }, snapshotMaxMs);
+  }
+
+  async loadSnapshot(tag: string): Promise<void> {
+    await this.qmp.job('snapshot-load', { tag, vmstate: stateNode, devices: [stateNode] }, snapshotMaxMs);
+  }
+
+  async #prepareFiles(): Promise<void> {
+    writeFileSync(this.#paths.initramfs, Buffer.concat([readFileSync(this.#options.image.initramfs), roleArchive(this.#options.role)]));
+    rmSync(this.#paths.qmpSocket, { force: true });
+    // Only as large as the largest possible snapshot, and sparse until then.
+    if (!existsSync(this.#paths.state)) await runTool('qemu-img', ['create', '-q', '-f', 'qcow2', this.#paths.state, '1G'], { timeoutMs: 20_000 });
+  }
+
+  async #forwardedPort(): Promise<number> {
+    const text = await this.qmp.execute('human-monitor-command', { 'command-line': 'info usernet' });
+    const port = parseForwardedPort(text);
+    if (port === undefined) throw new Error(`QEMU names no forwarded port for ${managementNetdev}`);
+    return port;
+  }
+
+  #consoleLine(line: string): void {
+    if (this.times['kernel'] === undefined && line !== '') this.#step('kernel');
+    const milestone = parseMilestone(line);
+    if (milestone !== undefined) {
+      this.times[`guest:${milestone.step}`] = Math.round(milestone.uptimeSeconds * 1_000);
+      this.#step(milestone.step);
+      if (milestone.step === 'ready') this.#ready();
+    }
+    const finding = judgeConsoleLine(line);
+    if (finding === undefined) return;
+    this.#findings.push(finding);
+    // A hang that the guest's watchdog sees may only be a busy machine; a panic never is.
+    if (finding.kind === 'panic' || finding.kind === 'fatal') this.#break(finding);
+  }
+
+  #step(step: string): void {
+    const ms = Math.round(performance.now() - this.#startedMs);
+    this.times[step] = ms;
+    this.#options.onStep?.(step, ms / 1_000);
+  }
+
+  /** Resolves with what is wrong when the boot takes too long or says nothing for too long. */
+  async #silence(limitMs: number, signal: AbortSignal): Promise<{ tooLong: string }> {
+    while (!signal.aborted) {
+      await sleep(250, signal);
+      const now = performance.now();
+      if (now - this.#startedMs > limitMs) return { tooLong: `not ready within ${limitMs / 1_000} s` };
+      if (this.#console !== undefined && now - Math.max(this.#console.lastOutputMs, this.#startedMs) > bootSilenceMaxMs) return { tooLong: `its console has been silent for ${bootSilenceMaxMs / 1_000} s` };
+    }
+    return { tooLong: 'given up' };
+  }
+
+  async #failure(): Promise<never> {
+    throw this.#bootError(await Promise.race([this.broken, this.exited]));
+  }
+
+  #bootError(outcome: ConsoleFinding | VmExit | { tooLong: string }): PathproofError {
+    const details = [...this.consoleTail(), ...logTail(this.qemuLog, 5)];
+    const reached = Object.keys(this.times).filter((s) => !s.startsWith('guest:')).at(-1) ?? 'power-on';
+    if ('kind' in outcome) return infraError('VM_PANIC', `${this.name}: ${outcome.kind} after step "${reached}": ${outcome.line}`, { details, hint: `the whole console: ${this.serialLog}` });
+    if ('tooLong' in outcome) return infraError('VM_BOOT', `${this.name}: ${outcome.tooLong}, last step "${reached}"`, { details, hint: `is the machine overloaded or out of memory? The whole console: ${this.serialLog}` });
+    return infraError('VM_ENDED', `${this.name}: QEMU ended while booting (${outcome.signal ?? `exit code ${outcome.exitCode ?? 'none'}`}), last step "${reached}"`, { details, hint: `its own words: ${this.qemuLog}` });
+  }
+
+  #cleanUp(): void {
+    this.#console?.close();
+    this.#ssh?.close();
+    this.#qmp?.close();
+    this.#identity = undefined;
+    this.#qmp = undefined;
+    this.#ssh = undefined;
+    this.#console = undefined;
+  }
+}
+
+let knownMajor: number | undefined;
+
+async function qemuMajorVersion(): Promise<number> {
+  knownMajor ??= Number(/version (\d+)\./.exec((await runTool(qemuProgram, ['--version'], { timeoutMs: 20_000 })).toString('utf8'))?.[1] ?? 0);
+  return knownMajor;
+}
