@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { usageError } from '../util/errors.js';
 import type { PlanOptions } from '../plan/planner.js';
+import { defectNames, type DefectName } from '../plan/defects.js';
 import { labKinds, type LabKind } from '../plan/types.js';
 import { shellQuote } from './package.js';
 
 /** Options of every command that resolves a plan. */
-export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number }
+export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[] }
 
 export function addPlanOptions(command: Command): Command {
   return command
@@ -16,6 +17,7 @@ export function addPlanOptions(command: Command): Command {
     .addOption(new Option('--gateways <n>', 'gateways of the lab (1–16)').argParser(integer(1, 16)))
     .addOption(new Option('--namespaces <n>', 'namespaces of the subsystem (1–1024)').argParser(integer(1, 1_024)))
     .addOption(new Option('--ana-groups <n>', 'ANA groups the namespaces are spread over (1–16, at most one per gateway)').argParser(integer(1, 16)))
+    .addOption(new Option('--defect <name...>', 'switch on defects of the loopback lab, to see them found').choices(defectNames))
     .addOption(new Option('--time-scale <factor>', 'factor on Ceph’s and Linux’s default timers (0.05–10; loopback: 0.25)').argParser(decimal(0.05, 10)));
 }
 
@@ -26,6 +28,7 @@ export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
     ...(flags.namespaces === undefined ? {} : { namespaces: flags.namespaces }),
     ...(flags.anaGroups === undefined ? {} : { anaGroups: flags.anaGroups }),
     ...(flags.timeScale === undefined ? {} : { timeScale: flags.timeScale }),
+    ...(flags.defect === undefined ? {} : { defects: flags.defect }),
   };
 }
 
@@ -36,6 +39,7 @@ export function planArguments(options: PlanOptions): string {
   if (options.namespaces !== undefined) words.push('--namespaces', String(options.namespaces));
   if (options.anaGroups !== undefined) words.push('--ana-groups', String(options.anaGroups));
   if (options.timeScale !== undefined) words.push('--time-scale', String(options.timeScale));
+  if (options.defects !== undefined && options.defects.length > 0) words.push('--defect', ...options.defects);
   return words.map(shellQuote).join(' ');
 }
 

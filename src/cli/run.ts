@@ -29,6 +29,7 @@ Examples:
   $ pathproof run
   $ pathproof run suites/failover.suite.ts --filter partition
   $ pathproof run smoke --seed 4f2a9c10 --gateways 4 --ana-groups 4 --namespaces 8
+  $ pathproof run smoke --defect gateway.tear-write      must fail: the harness has to find it
   $ pathproof run failover --junit junit.xml --json > verdicts.json`)
     .action(async (argument: string, flags: RunFlags) => {
       process.exitCode = await runSuite(argument, flags);
@@ -47,7 +48,7 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   const plans = chosen.filter((s) => fits(s, options.lab)).map((scenario) => planScenario(suite.name, scenario, options));
   const git = await gitCommit();
   const out = flags.json === true ? process.stderr : process.stdout;
-  out.write(`pathproof ${packageVersion} · seed ${options.seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}\n`);
+  out.write(`pathproof ${packageVersion} · seed ${options.seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${options.defects === undefined ? '' : ` · DEFECTS ON: ${options.defects.join(', ')}`}\n`);
   for (const { runDir, ended } of await removeAbandonedLabs()) {
     out.write(`cleaned up after a killed run (${relative(process.cwd(), runDir)}): ${ended.length === 0 ? 'nothing was running any more' : `ended ${ended.join(', ')}`}\n`);
   }

@@ -6,6 +6,8 @@ import type { StoreClient } from '../store/index.js';
 import { GatewayAgent } from './agent/index.js';
 import type { AgentEnd, GatewayAgentOptions } from './agent/index.js';
 import type { ControlListener, ControlNamespace } from './control.js';
+import { backendDefects, FaultyImages } from './defects/faulty-backend.js';
+import { optimizedEverywhere } from './defects/optimized-everywhere.js';
 import { NvmeTcpTarget, UserspaceControl } from './target/index.js';
 import type { NvmeTcpTargetOptions, TargetEvent } from './target/index.js';
 
@@ -25,10 +27,15 @@ export interface UserspaceGatewayOptions {
   store: Pick<StoreClient, 'address' | 'openImage' | 'waitForEpoch' | 'currentEpoch' | 'onFenced'>;
   target?: NvmeTcpTargetOptions;
   agent?: Pick<GatewayAgentOptions, 'wrongMapIgnoreMs' | 'onFenced'>;
+  /** Defects to run with, without the `gateway.` in front (plan/defects.ts). Default: none. */
+  defects?: readonly GatewayDefect[];
   /** Called on every change, and every `statePeriodMs` so that an observer has no hole. */
   onState?: (state: GatewayState) => void;
   log?: (line: string) => void;
 }
+
+export const gatewayDefects = [...backendDefects, 'optimized-everywhere'] as const;
+export type GatewayDefect = (typeof gatewayDefects)[number];
 
 /** Longest time between two reports of the state, milliseconds. */
 export const statePeriodMs = 100;
@@ -63,10 +70,14 @@ export class UserspaceGateway {
         if (event.type === 'ana-state') this.#publish();
       },
     });
+    const defects = new Set(o.defects);
+    const images = new FaultyImages(new Set(backendDefects.filter((defect) => defects.has(defect))));
+    const control = new UserspaceControl(this.#target, async (image) => images.wrap(await o.store.openImage(image)));
+    const groups = [...new Set(o.namespaces.map(({ anaGroup }) => anaGroup))];
     this.#agent = new GatewayAgent({
       gwId: o.name, pool: o.pool, group: o.group, timers: o.timers,
       monitor: o.monitor,
-      control: new UserspaceControl(this.#target, (image) => o.store.openImage(image)),
+      control: defects.has('optimized-everywhere') ? optimizedEverywhere(control, groups) : control,
       waitForStoreEpoch: async (epoch) => { await o.store.waitForEpoch(epoch); },
       nonce: o.store.address,
       subsystems: [{ nqn: o.nqn, serial: serialOf(o.nqn), namespaces: o.namespaces, listeners: [o.listener] }],

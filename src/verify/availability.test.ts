@@ -121,6 +121,18 @@ describe('availability', () => {
     expect(await hang(m.healConfirmed + 1300)).toBe('fail');
   });
 
+  it('does not call a short gap too long because it crosses the end of a window', async () => {
+    // Ends 300 ms after the window does, but is far below the quiet bound of 600 ms.
+    const run = healthyRun();
+    run.plan.expect.stalls = [{ fault: 'kill', when: 'inject', groups: [1, 2], bound: 'failbackStall', untilHeal: true, reason: 'the store is cut off' }];
+    const windowEnd = m.healConfirmed + 1200;
+    const crossing = stall(run, 2, windowEnd - 100, windowEnd + 300);
+    expect((await listStalls(crossing.input)).find((s) => s.nsid === 2)).toMatchObject({ judgement: 'within', fault: 'kill' });
+    const long = stall(healthyRun(), 2, windowEnd - 100, windowEnd + 700);
+    long.plan.expect.stalls = run.plan.expect.stalls;
+    expect((await listStalls(long.input)).find((s) => s.nsid === 2)).toMatchObject({ judgement: 'over' });
+  });
+
   it('fails what never completed again', async () => {
     const run = healthyRun();
     const first = run.ops.find(({ ns, fromUs }) => ns === 1 && fromUs > t(7000))!;

@@ -49,7 +49,8 @@ export async function listStalls(input: CheckInput): Promise<Stall[]> {
     let best = { window: undefined as AllowanceWindow | undefined, excessUs: durationUs - quietUs };
     for (const window of windows) {
       if (!window.groups.includes(anaGroup) || stall.toUs <= window.fromUs || stall.fromUs >= window.toUs) continue;
-      const excessUs = excessIn(window, stall, quietUs);
+      // What would be no stall on a quiet day is none at the edge of a window either.
+      const excessUs = Math.min(excessIn(window, stall, quietUs), durationUs - quietUs);
       if (best.window === undefined || excessUs < best.excessUs) best = { window, excessUs };
     }
     const loopDelayUs = best.excessUs > 0 ? loopDelayDuring(watches, stall) : 0;

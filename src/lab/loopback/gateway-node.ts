@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { EventBody, NodeEvent } from '../../history/events.js';
+import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError } from '../../util/errors.js';
 import type { GatewayNode } from '../types.js';
@@ -58,7 +59,7 @@ export class LoopbackGateway implements GatewayNode {
       name: this.name, index, pool: topology.pool, group: topology.group, nqn: topology.nqn, namespaces: topology.namespaces,
       store: { host: loopbackAddress, port: storePort }, monitor: { host: loopbackAddress, port: monitorPort },
       listener: { host: loopbackAddress, port: 0, advertised: { host: loopbackAddress, port: this.hostPorts[0] } },
-      timers: shape.timers,
+      timers: shape.timers, defects: defectsOf(plan, 'gateway'),
       // A new incarnation must be a new RADOS client: the old address may be on the blocklist.
       nonce: randomInt(1, 0x7fffffff),
       digests: { header: shape.headerDigest, data: shape.dataDigest },

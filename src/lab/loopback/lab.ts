@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Ability } from '../../fault/specs.js';
 import type { NodeEvent } from '../../history/events.js';
 import type { CommandReply } from '../../monitor/client.js';
+import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError, messageOf, PathproofError } from '../../util/errors.js';
 import { LabRegistration } from '../registry.js';
@@ -99,6 +100,7 @@ export class LoopbackLab implements Lab {
       ];
       const storePort = portOf(await store.info);
       await fabric.info;
+      for (const defect of defectsOf(plan, 'store')) await store.request('setDefect', { defect, on: true });
 
       progress('monitor');
       const monitor = this.startMember('monitor', 'monitor', 'monitor', {

@@ -211,6 +211,8 @@ describe('StampRunner', () => {
     };
     await b.runner.start();
     await until(() => b.devices.every(({ seen }) => seen.length > 8));
+    // Drained first: what a close finds outstanding is aborted.
+    await b.runner.stop();
     const { invokes, completes } = await b.finish();
     const codes = (ns: number): Set<string> => new Set(invokes.filter((invoke) => invoke.ns === ns).map(({ op }) => `${completes.get(op)!.outcome} ${completes.get(op)!.code}`));
     expect(codes(0)).toEqual(new Set(['fail SHORT_DATA']));
