@@ -1,0 +1,201 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { CephMonSession } from '../session.js';
+import type { CephMonSessionOptions, ModeChoice } from '../session.js';
+import type { MonCommandReply } from '../mon-messages.js';
+
+const run = promisify(execFile);
+
+/** Why no real ceph-mon can be run here; undefined if one can. */
+export function realMonMissing(): string | undefined {
+  const root = process.env['PATHPROOF_CEPH_ROOT'];
+  if (root === undefined || root === '') return 'PATHPROOF_CEPH_ROOT does not name a root file system with ceph-mon, ceph-authtool and monmaptool';
+  if (!existsSync(join(root, 'usr/bin/ceph-mon'))) return `no usr/bin/ceph-mon in PATHPROOF_CEPH_ROOT (${root})`;
+  if (process.getuid?.() !== 0) return 'chroot needs root';
+  return undefined;
+}
+
+export interface RealMonOptions {
+  auth: 'none' | 'cephx';
+  /** ms_mon_service_mode; default: both. */
+  modes?: 'crc' | 'secure' | 'secure crc';
+  /** More lines for the [global] section. */
+  config?: readonly string[];
+}
+
+const mons = ['a', 'b', 'c'];
+
+/** A cluster of monitors only, each a ceph-mon process in a chroot on 127.0.0.1. `stop` takes everything away. */
+export class RealMonCluster {
+  readonly endpoints: { host: string; port: number }[];
+  readonly fsid = randomUUID();
+  readonly #root: string;
+  /** Folder of this cluster, as the chroot sees it. */
+  readonly #inside: string;
+  readonly #auth: 'none' | 'cephx';
+  readonly #processes: (ChildProcess | undefined)[] = [];
+  readonly #sessions: CephMonSession[] = [];
+  #adminKey: string | undefined;
+
+  private constructor(root: string, inside: string, auth: 'none' | 'cephx', ports: number[]) {
+    this.#root = root;
+    this.#inside = inside;
+    this.#auth = auth;
+    this.endpoints = ports.map((port) => ({ host: '127.0.0.1', port }));
+  }
+
+  static async start(count: number, o: RealMonOptions): Promise<RealMonCluster> {
+    const root = process.env['PATHPROOF_CEPH_ROOT']!;
+    const folder = mkdtempSync(join(root, 'tmp/pathproof-mon-'));
+    const cluster = new RealMonCluster(root, folder.slice(root.length), o.auth, await freePorts(count));
+    try {
+      await cluster.#make(o);
+      for (let i = 0; i < count; i += 1) cluster.startMon(i);
+      await cluster.admin();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  /** Bytes of memory that monitor `i` occupies. */
+  residentKiB(i: number): number {
+    const status = readFileSync(`/proc/${this.#processes[i]!.pid!}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+  }
+
+  /** Runs a command as client.admin, with a session of its own that stays open. Rejects unless the code is 0. */
+  async command(command: Record<string, unknown>): Promise<string> {
+    const reply = await this.tryCommand(command);
+    if (reply.code !== 0) throw new Error(`${JSON.stringify(command)}: ${reply.code} ${reply.status}`);
+    return reply.output.toString('utf8');
+  }
+
+  /** Asks again as long as the monitors are not connected or the answer was lost with a connection. */
+  async tryCommand(command: Record<string, unknown>): Promise<MonCommandReply> {
+    const admin = await this.admin();
+    for (;;) {
+      await admin.whenConnected(60_000);
+      try {
+        return await admin.command(command);
+      } catch (error) {
+        if (!(error instanceof Error) || !/MON_(NOT|DIS)/.test(error.message)) throw error;
+      }
+    }
+  }
+
+  async admin(): Promise<CephMonSession> {
+    const open = this.#sessions[0] ?? this.session({ entity: 'client.admin', key: this.#adminKey });
+    await open.whenConnected(60_000);
+    return open;
+  }
+
+  /** A further session, closed by `stop`. */
+  session(o: { entity: string; key?: string | undefined; mode?: ModeChoice } & Pick<CephMonSessionOptions, 'timers' | 'log'>): CephMonSession {
+    const { key, ...rest } = o;
+    const session = new CephMonSession({ mons: this.endpoints, ...rest, ...(key === undefined ? {} : { key }) });
+    this.#sessions.push(session);
+    return session;
+  }
+
+  /** Makes a user and returns its key (cephx), or undefined (auth none). */
+  async user(entity: string, caps: readonly string[], keyType?: 'aes' | 'aes256k'): Promise<string | undefined> {
+    if (this.#auth === 'none') return undefined;
+    const key = await this.command({ prefix: 'auth get-or-create-key', entity, caps, ...(keyType === undefined ? {} : { key_type: keyType }) });
+    return key.trim();
+  }
+
+  startMon(i: number): void {
+    const log = openSync(this.#path(`mon.${mons[i]!}.out`), 'a');
+    // ceph-mon replaces chroot: the pid is the monitor's.
+    const child = spawn('chroot', [this.#root, 'ceph-mon', '-i', mons[i]!, '-f', '-c', `${this.#inside}/ceph.conf`], { stdio: ['ignore', log, log] });
+    closeSync(log);
+    this.#processes[i] = child;
+  }
+
+  /** SIGKILL by default, as a crash; resolves when the process is gone. */
+  async stopMon(i: number, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#processes[i];
+    this.#processes[i] = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  /** SIGSTOP and SIGCONT: the kernel still acknowledges TCP, but nobody reads. */
+  pauseMon(i: number, paused: boolean): void {
+    this.#processes[i]!.kill(paused ? 'SIGSTOP' : 'SIGCONT');
+  }
+
+  log(i: number): string {
+    return readFileSync(this.#path(`mon.${mons[i]!}.log`), 'utf8');
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => session.close()));
+    await Promise.all(this.#processes.map((_, i) => this.stopMon(i)));
+    if (process.env['PATHPROOF_KEEP'] === undefined) rmSync(this.#path('.'), { recursive: true, force: true });
+  }
+
+  async #make(o: RealMonOptions): Promise<void> {
+    const inside = this.#inside;
+    const addresses = this.endpoints.map(({ host, port }) => `[v2:${host}:${port}]`);
+    const modes = o.modes === undefined ? [] : [`ms_mon_service_mode = ${o.modes}`, `ms_mon_client_mode = ${o.modes}`, `ms_mon_cluster_mode = ${o.modes}`];
+    writeFileSync(this.#path('ceph.conf'), [
+      '[global]',
+      `fsid = ${this.fsid}`,
+      `mon_host = ${addresses.join(',')}`,
+      ...['cluster', 'service', 'client'].map((what) => `auth_${what}_required = ${o.auth}`),
+      'ms_bind_msgr1 = false',
+      `log_file = ${inside}/$name.log`,
+      `admin_socket = ${inside}/$name.asok`,
+      `run_dir = ${inside}`,
+      `mon_data = ${inside}/mon-$id`,
+      `keyring = ${inside}/keyring`,
+      'mon_cluster_log_to_file = false',
+      'mon_cluster_log_to_stderr = false',
+      'mon_data_avail_crit = 0',
+      'rocksdb_cache_size = 33554432',
+      'mon_memory_target = 536870912',
+      'osd_pool_default_size = 1',
+      ...modes,
+      ...(o.config ?? []),
+      '',
+    ].join('\n'));
+    const chroot = (tool: string, ...args: string[]): Promise<unknown> => run('chroot', [this.#root, tool, ...args]);
+    const keyring = `${inside}/keyring`;
+    await chroot('ceph-authtool', keyring, '--create-keyring', '--gen-key', '-n', 'mon.', '--cap', 'mon', 'allow *');
+    await chroot('ceph-authtool', keyring, '--gen-key', '-n', 'client.admin', '--cap', 'mon', 'allow *', '--cap', 'osd', 'allow *', '--cap', 'mgr', 'allow *');
+    const added = addresses.flatMap((address, i) => ['--addv', mons[i]!, address]);
+    await chroot('monmaptool', '--create', '--clobber', '--enable-all-features', '--fsid', this.fsid, ...added, `${inside}/monmap`);
+    for (let i = 0; i < addresses.length; i += 1) {
+      mkdirSync(this.#path(`mon-${mons[i]!}`));
+      await chroot('ceph-mon', '--mkfs', '-i', mons[i]!, '--monmap', `${inside}/monmap`, '--keyring', keyring, '-c', `${inside}/ceph.conf`);
+    }
+    if (o.auth === 'none') return;
+    this.#adminKey = /\[client\.admin\]\s+key = (\S+)/.exec(readFileSync(this.#path('keyring'), 'utf8'))?.[1];
+  }
+
+  #path(name: string): string {
+    return join(this.#root, this.#inside, name);
+  }
+}
+
+/** Ports that were free a moment ago: ceph-mon cannot be told 0. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+    const server = createServer().on('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve(server));
+  })));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
