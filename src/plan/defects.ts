@@ -12,7 +12,7 @@ export const defects = {
   'gateway.tear-write': 'every 97th write lands with the second half of its last block as it was before',
   'gateway.misdirect-write': 'every 97th write lands one block further on',
   'gateway.swap-namespaces': 'every 97th write lands in another namespace',
-  'gateway.stale-cache': 'every 31st read is answered from what this gateway last read or wrote there, however old',
+  'gateway.stale-cache': 'every 31st read is answered from what this gateway first read or wrote there, however old that is',
   'gateway.optimized-everywhere': 'a gateway that begins to serve has all ANA groups optimized, and never gives one up (spdk issue 3154)',
 } as const;
 export type DefectName = keyof typeof defects;

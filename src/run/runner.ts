@@ -165,6 +165,7 @@ async function walk(w: Walk): Promise<void> {
     w.setPhase('reread-delayed');
     await reread(w, 'delayed');
   }
+  if (w.signal.aborted) return;
   await lab.host.inventory('end');
   w.setPhase('end');
 }

@@ -1,10 +1,11 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
 import { controlSocketPath, type Capture, type SwitchReply } from './protocol.js';
 import type { RuleSpec } from './rules.js';
 import type { SwitchPortState } from './server.js';
+import { connectUnix } from '../unix-socket.js';
 
 const answerMaxMs = 10_000;
 const retryMs = 20;
@@ -49,7 +50,7 @@ export class SwitchClient {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       try {
-        return new SwitchClient(await connected(controlSocketPath(dir)));
+        return new SwitchClient(await connectUnix(controlSocketPath(dir)));
       } catch (error) {
         if (Date.now() >= deadline) throw infraError('SWITCH_START', `no switch answers in ${dir}`, { cause: error });
         await sleep(retryMs);
@@ -106,15 +107,4 @@ export class SwitchClient {
       this.#socket.write(`${JSON.stringify({ id, ...request })}\n`);
     });
   }
-}
-
-function connected(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
-  });
 }

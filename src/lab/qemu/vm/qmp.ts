@@ -1,7 +1,8 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
+import { connectUnix } from '../unix-socket.js';
 
 /** The commands used here, with their arguments and results (QEMU's qapi/*.json). */
 export interface QmpCommands {
@@ -69,7 +70,7 @@ export class QmpClient {
     for (;;) {
       abort?.throwIfAborted();
       try {
-        const client = new QmpClient(await connected(path));
+        const client = new QmpClient(await connectUnix(path));
         await client.execute('qmp_capabilities');
         return client;
       } catch (error) {
@@ -133,15 +134,4 @@ export class QmpClient {
     if (message.error === undefined) pending.resolve(message.return);
     else pending.reject(new QmpError(message.error.class, message.error.desc));
   }
-}
-
-function connected(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
-  });
 }
