@@ -7,7 +7,26 @@
  */
 export function nowUs(): number {
   const [seconds, nanos] = process.hrtime();
-  return seconds * 1_000_000 + Math.floor(nanos / 1_000);
+  return shiftUs === 0 ? seconds * 1_000_000 + Math.floor(nanos / 1_000) : shifted(seconds * 1_000_000 + Math.floor(nanos / 1_000));
+}
+
+let shiftUs = 0;
+let lastUs = 0;
+
+/** Never back, also while the shift is corrected: a later event has no earlier time. */
+function shifted(ownUs: number): number {
+  lastUs = Math.max(lastUs, ownUs + shiftUs);
+  return lastUs;
+}
+
+/**
+ * On a machine of its own (a guest) a process's monotonic clock is another one than the harness's. From
+ * now on `nowUs` gives the harness's time, by this estimate of (harness clock − own clock), microseconds.
+ */
+export function shiftClock(harnessMinusOwnUs: number): void {
+  // The first shift moves the clock by the age of a boot; what was read before it is no measure for later.
+  if (shiftUs === 0) lastUs = 0;
+  shiftUs = Math.round(harnessMinusOwnUs);
 }
 
 /** Resolves after `ms` milliseconds; `signal` ends the wait early (it then resolves, it never rejects). */

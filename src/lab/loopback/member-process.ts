@@ -4,7 +4,7 @@ import { execa, type Options } from 'execa';
 import type { ChildProcess } from 'node:child_process';
 import { infraError } from '../../util/errors.js';
 import type { NodeEvent } from '../../history/events.js';
-import type { MemberMessage } from './member.js';
+import type { MemberMessage } from '../member/member.js';
 
 /** How long a member may take from spawn to `ready`. Node itself needs 0.1–0.5 s; a loaded machine several times that. */
 const readyTimeoutMs = 20_000;

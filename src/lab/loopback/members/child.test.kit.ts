@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { NodeEvent } from '../../../history/events.js';
-import type { MemberMessage, MemberRequest } from '../member.js';
+import type { MemberMessage, MemberRequest } from '../../member/member.js';
 
 /** A member as a real child process, driven over its IPC channel as the harness drives it. */
 export class Child<Info> {

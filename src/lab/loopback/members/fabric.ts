@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { cutModes, linkDirections, LinkFabric } from '../../link/index.js';
-import { runMember } from '../member.js';
+import { runMember } from '../../member/member.js';
 
 /** All links of the lab in one process, so that a stalled harness or gateway cannot delay them. */
 const configSchema = z.strictObject({

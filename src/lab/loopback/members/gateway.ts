@@ -4,7 +4,7 @@ import type { AgentEndReason } from '../../../gateway/agent/index.js';
 import { connectEmbeddedMonitor } from '../../../monitor/embedded-client.js';
 import type { LabTimers } from '../../../plan/types.js';
 import { StoreClient } from '../../../store/index.js';
-import { runMember } from '../member.js';
+import { runMember } from '../../member/member.js';
 
 /** One incarnation of a gateway as a process of its own: agent, NVMe/TCP target, store client. */
 const addressSchema = z.strictObject({ host: z.string().min(1), port: z.int().min(1).max(65_535) });

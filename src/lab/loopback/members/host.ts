@@ -9,8 +9,8 @@ import type { LabTimers, Plan } from '../../../plan/types.js';
 import { infraError } from '../../../util/errors.js';
 import { journalHeaderOf, StampRunner } from '../../../workload/stamp/index.js';
 import type { NamespaceTotals, RereadResult } from '../../../workload/stamp/index.js';
-import { runMember } from '../member.js';
-import type { MemberContext } from '../member.js';
+import { runMember } from '../../member/member.js';
+import type { MemberContext } from '../../member/member.js';
 
 /** The userspace multipath initiator and its workload as a process of their own. */
 const controllerSchema = z.strictObject({ name: z.string().min(1).optional(), gateway: z.string().min(1), host: z.string().min(1), port: z.int().min(1).max(65_535) });

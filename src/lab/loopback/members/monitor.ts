@@ -3,7 +3,7 @@ import { MonitorServer } from '../../../monitor/index.js';
 import type { LabTimers } from '../../../plan/types.js';
 import { StoreClient } from '../../../store/index.js';
 import { nowUs } from '../../../util/clock.js';
-import { runMember } from '../member.js';
+import { runMember } from '../../member/member.js';
 
 /** The embedded monitor as a process of its own. */
 const addressSchema = z.strictObject({ host: z.string().min(1), port: z.int().min(0).max(65_535) });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isAddress, storeDefects, StoreServer } from '../../../store/index.js';
-import { runMember } from '../member.js';
+import { runMember } from '../../member/member.js';
 
 /** The block store as a process of its own. Its folder outlives it: start it again on the same one. */
 const configSchema = z.strictObject({

@@ -1,37 +1,22 @@
 import type { NodeEvent } from '../../history/events.js';
 import { watchSelf } from '../../observe/self-watch.js';
 import { nowUs } from '../../util/clock.js';
-import { messageOf } from '../../util/errors.js';
+import { answer } from './answer.js';
+import type { MemberContext, MemberMessage, MemberRequest, StartMember } from './protocol.js';
+
+export type { MemberContext, MemberHandlers, MemberMessage, MemberRequest } from './protocol.js';
 
 /**
  * The frame in which every member process of the loopback lab runs: a request/response channel to the
  * harness over Node's IPC, events in one direction, self-watch, and an end when the harness is gone.
- */
-export type MemberMessage =
-  | { kind: 'ready'; info: unknown }
-  | { kind: 'event'; event: NodeEvent }
-  | { kind: 'reply'; id: number; result?: unknown; error?: string };
-export interface MemberRequest { kind: 'request'; id: number; method: string; params: unknown }
-
-export interface MemberContext {
-  /** Sends an event to the harness, stamped with this process's monotonic time unless `tUs` is given. */
-  emit(event: NodeEvent | (Omit<NodeEvent, 'tUs'> & { tUs?: number })): void;
-  log(line: string): void;
-}
-/** One handler per method that the harness may call. Params and results must survive JSON. */
-export type MemberHandlers = Record<string, (params: never) => unknown>;
-
-/**
- * Runs a member. `start` gets the member's config (JSON in argv[2]) and returns the info that the
- * harness waits for (ports…) and the handlers it may call. A throw in `start` ends the process with
- * exit code 1 and the reason on stderr, which the lab shows.
+ *
+ * `start` gets the member's config (JSON in argv[2]) and returns the info that the harness waits for
+ * (ports…) and the handlers it may call. A throw in `start` ends the process with exit code 1 and the
+ * reason on stderr, which the lab shows.
  *
  * Its name in the log and in self.watch events is the config's `name` (gw1), else its role (store).
  */
-export function runMember<Config>(
-  role: string,
-  start: (config: Config, context: MemberContext) => Promise<{ info: unknown; handlers: MemberHandlers; stop?: () => Promise<void> }>,
-): void {
+export function runMember<Config>(role: string, start: StartMember<Config>): void {
   let name = role;
   const send = (message: MemberMessage): void => {
     if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
@@ -55,15 +40,7 @@ export function runMember<Config>(
     // The harness died without a goodbye: nothing may outlive it.
     process.on('disconnect', end);
     process.on('message', (message: MemberRequest) => {
-      if (message.kind !== 'request') return;
-      const handler = member.handlers[message.method] as ((params: unknown) => unknown) | undefined;
-      void (async () => {
-        if (handler === undefined) throw new Error(`${name} has no method ${message.method}`);
-        return handler(message.params);
-      })().then(
-        (result) => send({ kind: 'reply', id: message.id, result: result ?? null }),
-        (error: unknown) => send({ kind: 'reply', id: message.id, error: messageOf(error) }),
-      );
+      if (message.kind === 'request') void answer(name, member.handlers, message, send);
     });
     watchSelf(name, (event) => context.emit(event));
     send({ kind: 'ready', info: member.info });

@@ -1,0 +1,79 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { NodeEvent } from '../../history/events.js';
+import { watchSelf } from '../../observe/self-watch.js';
+import { nowUs, shiftClock } from '../../util/clock.js';
+import { answer } from '../member/answer.js';
+import type { MemberContext, MemberHandlers, MemberMessage, MemberRequest, StartMember } from '../member/protocol.js';
+
+/** Where a guest's member listens: the harness reaches it through SSH, which can forward unix sockets. */
+export function guestSocketPath(name: string): string {
+  return `/run/pathproof/${name}.sock`;
+}
+
+/**
+ * The frame of a member that lives in a guest. As in the loopback lab it answers requests and emits events,
+ * but as JSON lines over a unix socket, to one harness at a time, and it outlives the harness: a guest that
+ * was restored from a snapshot has its members running, and each harness attaches to them anew. What happens
+ * while nobody listens is not kept; whoever attaches is told the present state first (`announce`).
+ *
+ * argv[2] names a JSON file with the config. Two requests are the frame's own: `clock` answers with this
+ * process's time, `setClock` shifts it to the harness's (util/clock.ts).
+ */
+export function runGuestMember<Config extends { name: string }>(role: string, start: StartMember<Config>): void {
+  let name = role;
+  let harness: Socket | undefined;
+  const send = (message: MemberMessage): void => {
+    if (harness?.writable === true) harness.write(`${JSON.stringify(message)}\n`);
+  };
+  const context: MemberContext = {
+    emit: (event) => send({ kind: 'event', event: { tUs: nowUs(), ...event } as NodeEvent }),
+    log: (line) => process.stderr.write(`${new Date().toISOString()} ${name} ${line}\n`),
+  };
+
+  const run = async (): Promise<void> => {
+    const configFile = process.argv[2];
+    if (configFile === undefined) throw new Error('the first argument is the path of the config');
+    const config = JSON.parse(readFileSync(configFile, 'utf8')) as Config;
+    ({ name } = config);
+    const member = await start(config, context);
+    const handlers: MemberHandlers = {
+      ...member.handlers,
+      clock: () => ({ nowUs: nowUs() }),
+      setClock: ({ harnessMinusOwnUs }: { harnessMinusOwnUs: number }) => shiftClock(harnessMinusOwnUs),
+      announce: () => member.announce?.(),
+    };
+    const server = createServer((socket) => {
+      // The last harness may be gone without a word, e.g. with the process that held the SSH connection.
+      harness?.destroy();
+      harness = socket;
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        if (harness === socket) harness = undefined;
+      });
+      createInterface({ input: socket }).on('line', (line) => {
+        const request = JSON.parse(line) as MemberRequest;
+        if (request.kind === 'request') void answer(name, handlers, request, send);
+      });
+      send({ kind: 'ready', info: member.info });
+    });
+    const path = guestSocketPath(name);
+    mkdirSync(dirname(path), { recursive: true });
+    if (existsSync(path)) rmSync(path);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+    process.on('SIGTERM', () => {
+      void (member.stop?.() ?? Promise.resolve()).catch(() => undefined).finally(() => process.exit(0));
+    });
+    watchSelf(name, (event) => context.emit(event));
+    context.log(`ready pid=${process.pid}`);
+  };
+  run().catch((error: unknown) => {
+    context.log(`failed to start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    process.exit(1);
+  });
+}
