@@ -6,16 +6,21 @@
  * double for 285 years; nanoseconds would not last 104 days.
  */
 export function nowUs(): number {
+  return shiftUs === 0 ? ownUs() : shifted(ownUs());
+}
+
+/** This machine's own monotonic clock, whatever shift is set. */
+export function ownUs(): number {
   const [seconds, nanos] = process.hrtime();
-  return shiftUs === 0 ? seconds * 1_000_000 + Math.floor(nanos / 1_000) : shifted(seconds * 1_000_000 + Math.floor(nanos / 1_000));
+  return seconds * 1_000_000 + Math.floor(nanos / 1_000);
 }
 
 let shiftUs = 0;
 let lastUs = 0;
 
 /** Never back, also while the shift is corrected: a later event has no earlier time. */
-function shifted(ownUs: number): number {
-  lastUs = Math.max(lastUs, ownUs + shiftUs);
+function shifted(us: number): number {
+  lastUs = Math.max(lastUs, us + shiftUs);
   return lastUs;
 }
 

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Accel } from './accel.js';
 import type { LabImage } from './image/image.js';
 import { addressOf, fabricNames, macOf, prefixLength, type FabricName } from './network.js';
+import type { ProcessIdentity } from './processes.js';
 import type { NodeProgress } from './progress.js';
 import { portSocketPath } from './switch/index.js';
 import { managementNetwork, type RoleFile } from './vm/role.js';
@@ -25,8 +27,12 @@ export interface NodeContext {
   keys: LabKeys;
   /** Folder of sockets and scratch files; short. */
   dir: string;
+  /** Folder of the files for snapshots; default: `dir`. */
+  stateDir?: string;
   logDir: string;
   progress: NodeProgress;
+  /** Each QEMU process that starts, also later ones. */
+  onStarted?: (identity: ProcessIdentity) => void;
 }
 
 /** The virtual machines of these specifications, not yet started; each on every fabric and knowing every other's name. */
@@ -38,6 +44,7 @@ export function makeNodes(specs: readonly NodeSpec[], context: NodeContext): Map
   return new Map(specs.map((spec) => [spec.name, new QemuVm({
     name: spec.name, memoryMb: spec.memoryMb, cpus: spec.cpus,
     accel: context.accel, image: context.image, keys: context.keys, dir: context.dir, logDir: context.logDir,
+    ...(context.stateDir === undefined ? {} : { stateFile: join(context.stateDir, `${spec.name}.state.qcow2`) }),
     networks: fabricNames.map((fabric) => ({ name: fabric, mac: macOf(fabric, spec.name), socketPath: portSocketPath(context.dir, fabric, spec.name) })),
     role: {
       hostname: spec.name, hosts, keys: context.keys, modules: spec.modules ?? [], files: spec.files ?? [],
@@ -49,6 +56,7 @@ export function makeNodes(specs: readonly NodeSpec[], context: NodeContext): Map
         })),
       ],
     },
+    ...(context.onStarted === undefined ? {} : { onStarted: context.onStarted }),
     onStep: (step, seconds) => context.progress(spec.name, `${step} (${seconds.toFixed(1)} s)`),
   })]));
 }
@@ -81,12 +89,14 @@ export async function saveAll(nodes: Iterable<QemuVm>, tag: string): Promise<voi
 }
 
 /**
- * Powers all nodes on from their snapshots and lets them go on together. To the guests no time has passed:
- * their sessions with each other live on, and their clocks are behind by the age of the snapshot, all by the same.
+ * Brings all nodes back to their snapshots, in the process that runs or in a new one, and lets them go on together.
+ * To the guests no time has passed: their sessions with each other live on, and their clocks are behind by the age of
+ * the snapshot, all by the same.
  */
 export async function restoreAll(nodes: Iterable<QemuVm>, tag: string): Promise<void> {
   const all = [...nodes];
-  await Promise.all(all.map((vm) => vm.start({ loadSnapshot: tag })));
+  await Promise.all(all.filter((vm) => vm.identity !== undefined).map((vm) => vm.pause()));
+  await Promise.all(all.map((vm) => (vm.identity === undefined ? vm.start({ loadSnapshot: tag }) : vm.loadSnapshot(tag))));
   await Promise.all(all.map((vm) => vm.resume()));
   await Promise.all(all.map((vm) => vm.untilSshAgain()));
 }

@@ -49,7 +49,7 @@ async function mapImages(ssh: Ssh, spec: GatewaySpec, cluster: CephCluster): Pro
   if (entity === undefined) throw new Error(`the cluster has no key for ${spec.name}`);
   const options = mapOptions(entity.name, cluster.auth === 'cephx' ? entity.secret : undefined);
   const lines = spec.namespaces.map(({ image }) => (
-    `echo ${shellQuote(`${cluster.monHost} ${options} ${spec.pool} ${image} -`)} >/sys/bus/rbd/add_single_major`
+    `echo ${shellQuote(`${cluster.monHosts.join(',')} ${options} ${spec.pool} ${image} -`)} >/sys/bus/rbd/add_single_major`
   ));
   // Devices are numbered in the order in which they were added.
   const result = await ssh.exec(['set -e', ...lines, 'cat /sys/bus/rbd/devices/*/client_addr'].join('\n'), { timeoutMs: 120_000 });
