@@ -17,7 +17,7 @@ export const catLines: OpenLines = (path, onLine) => {
   const child = spawn('cat', [path], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   let stopped = false;
-  createInterface({ input: child.stdout }).on('line', onLine);
+  createInterface({ input: child.stdout }).on('line', onLine).on('error', () => undefined);
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-500);
   });

@@ -42,6 +42,8 @@ interface KeptPath {
   ana: KeptFile;
 }
 
+/** NVMe base specification 2.1, section 4.7. */
+const nqnPrefix = 'nqn.';
 /** The longest text of a state is `deleting (no IO)`. */
 const stateBytesMax = 64;
 
@@ -157,8 +159,9 @@ export class PathSampler {
   #addController(name: string, changes: SampledChange[]): void {
     const folder = join(this.#roots.sys, 'class/nvme', name);
     const subsysnqn = readAttribute(this.#calls, folder, 'subsysnqn');
-    // Without its attributes it is about to come or to go: the next rescan knows more.
-    if (subsysnqn === undefined || subsysnqn === '') return this.#lookAgain();
+    // Coming or going: the next rescan knows more. While a controller connects for the first time it has no
+    // subsystem, and Linux prints that as "(efault)".
+    if (subsysnqn?.startsWith(nqnPrefix) !== true) return this.#lookAgain();
     if (subsysnqn !== this.#nqn) return void this.#foreign.add(name);
     const state = this.#open(folder, 'state');
     if (state === undefined) return this.#lookAgain();

@@ -53,7 +53,10 @@ export function runGuestMember<Config extends { name: string }>(role: string, st
       socket.on('close', () => {
         if (harness === socket) harness = undefined;
       });
-      createInterface({ input: socket }).on('line', (line) => {
+      const lines = createInterface({ input: socket });
+      // It repeats the socket's errors, and one that nobody hears ends the process.
+      lines.on('error', () => undefined);
+      lines.on('line', (line) => {
         const request = JSON.parse(line) as MemberRequest;
         if (request.kind === 'request') void answer(name, handlers, request, send);
       });
