@@ -14,7 +14,7 @@ import { addPlanOptions, planOptions, type PlanFlags } from './options.js';
 
 export function addLabCommand(program: Command): void {
   const lab = program.command('lab').description('bring labs up, look at them, and end what was left behind');
-  lab.exitOverride();
+  lab.exitOverride().enablePositionalOptions();
   addPlanOptions(lab.command('up'))
     .description('bring up a lab of virtual machines and leave it up: runs with the same shape use it')
     .option('--cold', 'start from nothing, even if there is a snapshot')

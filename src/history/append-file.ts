@@ -19,6 +19,7 @@ export class AppendFile {
   #open = true;
   readonly #writeSync: WriteSync;
   #failure: PathproofError | undefined;
+  #bytes = 0;
 
   /** Throws an infra error (FILE_EXISTS, FILE_OPEN_FAILED): evidence is never overwritten. */
   constructor(path: string, writeSync: WriteSync = fs.writeSync) {
@@ -39,11 +40,20 @@ export class AppendFile {
     return this.#failure;
   }
 
+  /** Written so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Writes all of `data[0, length)`. False: it failed, now or before; see `failure`. */
   write(data: Uint8Array, length: number = data.length): boolean {
     if (this.#failure !== undefined || !this.#open) return false;
     try {
-      for (let done = 0; done < length; ) done += this.#writeSync(this.#fd, data, done, length - done);
+      for (let done = 0; done < length; ) {
+        const written = this.#writeSync(this.#fd, data, done, length - done);
+        done += written;
+        this.#bytes += written;
+      }
       return true;
     } catch (cause) {
       const full = (cause as NodeJS.ErrnoException).code === 'ENOSPC';

@@ -9,8 +9,34 @@
 /** ANA states as the NVMe base specification names them (ANA log page, LID 0Ch), plus what a host without knowledge has. */
 export type AnaStateName = 'optimized' | 'non-optimized' | 'inaccessible' | 'persistent-loss' | 'change' | 'unknown';
 
-/** Controller states with the Linux names (drivers/nvme/host/core.c, nvme_sysfs_show_state). */
-export type ControllerStateName = 'new' | 'connecting' | 'live' | 'resetting' | 'deleting' | 'dead';
+/** Controller states with the Linux names (drivers/nvme/host/sysfs.c, nvme_sysfs_show_state); `unknown`: one that this version has no name for. */
+export type ControllerStateName = 'new' | 'connecting' | 'live' | 'resetting' | 'deleting' | 'dead' | 'unknown';
+
+/** What a line of the kernel's log is about (src/initiator/kernel/kernel-log-facts.ts). */
+export type KernelLogTopic =
+  | 'error-recovery' | 'reconnect' | 'reconnected' | 'connect-failed' | 'created' | 'removed' | 'keep-alive' | 'timeout'
+  | 'no-path' | 'failfast' | 'io-error' | 'ana' | 'namespaces' | 'target' | 'lost' | 'other';
+/** Levels of syslog(3). */
+export type KernelLogLevel = 'emerg' | 'alert' | 'crit' | 'err' | 'warning' | 'notice' | 'info' | 'debug';
+
+/** One path's share of the I/O in a stretch of time, by the kernel's own counters. */
+export interface PathIo {
+  path: string;
+  controller: string;
+  gateway: string;
+  nsUuid: string;
+  nsid: number;
+  /** Requests that ended on this path. Those that the kernel moved to another path count too: only bytes prove that data went through. */
+  reads: number;
+  writes: number;
+  /** Bytes of the requests that ended here for good. */
+  bytesRead: number;
+  bytesWritten: number;
+  /** Requests that were on the path already when the stretch began. */
+  inflightBefore: number;
+  /** Commands that ended with an error; null: this kernel does not count them. */
+  errors: number | null;
+}
 
 /** NVMeofGwMon's availability of a gateway. */
 export type AvailabilityName = 'CREATED' | 'AVAILABLE' | 'UNAVAILABLE' | 'DELETING';
@@ -65,12 +91,18 @@ export type EventBody =
   /** The head's requeue list: no usable path (`queueing`) or drained again. */
   | { type: 'host.queue'; host: string; nsUuid: string; nsid: number; state: 'queueing' | 'drained'; depth: number; oldestUs: number }
   | { type: 'host.aen'; host: string; controller: string; gateway: string; result: number }
+  /** The host has read the ANA log page of a controller; at `tUs` it was there, `tookUs` after it was asked for. `status`: SCT << 8 | SC. */
+  | { type: 'host.ana-log'; host: string; controller: string; gateway: string; tookUs: number; status: number }
+  /** Which path carried I/O, for a host that cannot say it of each operation. All paths that were there at both ends of the stretch. */
+  | { type: 'host.path-io'; host: string; fromUs: number; toUs: number; paths: PathIo[] }
+  /** A line of a node's kernel log that matters. `clockErrUs`: how far `tUs` may be off, besides the error of the node's clock. */
+  | { type: 'kernel.log'; level: KernelLogLevel; message: string; topic: KernelLogTopic; device?: string; gateway?: string; clockErrUs: number }
   /** What the host sees at a named moment; `label`: start | end | …. */
   | { type: 'host.inventory'; host: string; label: string; controllers: { controller: string; gateway: string; address: string; cntlid: number; subnqn: string; state: ControllerStateName }[]; namespaces: InventoryNamespace[] }
   /** Cumulative counters of the initiator (late completions ignored, replays, suppressed failovers…). */
   | { type: 'host.counters'; host: string; counters: Record<string, number> }
   | { type: 'mon.map'; epoch: number; gwEpoch: number; pool: string; group: string; gateways: MonitorGatewayView[] }
-  /** The target's own word about its ANA groups (key: 1-based group) and listeners. */
+  /** The target's own word about its ANA groups (key: 1-based group) and listeners. `storeAddress`: the client that does its I/O, where the lab cannot know it otherwise. */
   | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number; storeAddress?: string }
   | { type: 'store.state'; epoch: number; blocklist: string[]; clients: { address: string; name: string; fenced: boolean }[]; droppedWrites?: number }
   /** A node's clock as measured: ours minus its monotonic clock, with the bound of the error of its events' times. */

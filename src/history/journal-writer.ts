@@ -66,6 +66,10 @@ export class JournalWriter {
   get failure(): PathproofError | undefined {
     return this.#file.failure;
   }
+  /** Length of the file, bytes. */
+  get bytes(): number {
+    return this.#file.bytes;
+  }
   get counts(): { invokes: number; completions: number } {
     return { invokes: this.#invokes, completions: this.#completions };
   }

@@ -15,7 +15,7 @@ export const batchMaxBytes = 256 * 1024;
  * lost fault or path event would leave a wrong history. So only these wait.
  */
 export const batchedTypes: ReadonlySet<EventType> = new Set<EventType>([
-  'io.stats', 'observe.coverage', 'self.watch', 'host.counters', 'gw.state', 'store.state',
+  'io.stats', 'host.path-io', 'observe.coverage', 'self.watch', 'host.counters', 'gw.state', 'store.state',
 ]);
 
 /** Where an event comes from: the node and the estimate of its clock. */

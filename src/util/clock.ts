@@ -6,13 +6,19 @@
  * double for 285 years; nanoseconds would not last 104 days.
  */
 export function nowUs(): number {
-  return shiftUs === 0 ? ownUs() : shifted(ownUs());
+  const ownUs = ownNowUs();
+  return shiftUs === 0 ? ownUs : shifted(ownUs);
 }
 
-/** This machine's own monotonic clock, whatever shift is set. */
-export function ownUs(): number {
+/** This machine's own CLOCK_MONOTONIC, whatever `shiftClock` has set: the clock that the kernel's own times are in. */
+export function ownNowUs(): number {
   const [seconds, nanos] = process.hrtime();
   return seconds * 1_000_000 + Math.floor(nanos / 1_000);
+}
+
+/** A time of this machine's own clock as a time of the harness, by the present estimate. */
+export function harnessTimeOf(ownUs: number): number {
+  return ownUs + shiftUs;
 }
 
 let shiftUs = 0;

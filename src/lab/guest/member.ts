@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { NodeEvent } from '../../history/events.js';
 import { watchSelf } from '../../observe/self-watch.js';
-import { nowUs, ownUs, shiftClock } from '../../util/clock.js';
+import { nowUs, ownNowUs, shiftClock } from '../../util/clock.js';
 import { cpuWorkUs } from '../../util/cpu-speed.js';
 import { answer } from '../member/answer.js';
 import type { MemberContext, MemberHandlers, MemberMessage, MemberRequest, StartMember } from '../member/protocol.js';
@@ -43,7 +43,7 @@ export function runGuestMember<Config extends { name: string }>(role: string, st
     const member = await start(config, context);
     const handlers: MemberHandlers = {
       ...member.handlers,
-      clock: () => ({ ownUs: ownUs() }),
+      clock: () => ({ ownUs: ownNowUs() }),
       cpuWork: () => ({ us: cpuWorkUs() }),
       setClock: ({ harnessMinusOwnUs }: { harnessMinusOwnUs: number }) => shiftClock(harnessMinusOwnUs),
       announce: () => member.announce?.(),
@@ -56,7 +56,10 @@ export function runGuestMember<Config extends { name: string }>(role: string, st
       socket.on('close', () => {
         if (harness === socket) harness = undefined;
       });
-      createInterface({ input: socket }).on('line', (line) => {
+      const lines = createInterface({ input: socket });
+      // It repeats the socket's errors, and one that nobody hears ends the process.
+      lines.on('error', () => undefined);
+      lines.on('line', (line) => {
         const request = JSON.parse(line) as MemberRequest;
         if (request.kind === 'request') void answer(name, handlers, request, send);
       });

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { EventBody, NodeEvent } from '../../history/events.js';
-import { classifySelfEnd } from '../../gateway/exit-codes.js';
+import { classifySelfEnd } from '../member/gateway-exit.js';
 import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError } from '../../util/errors.js';

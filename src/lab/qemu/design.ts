@@ -19,6 +19,8 @@ export interface LabDesign {
   ceph: CephSpec;
   gateways: { name: string; config: Record<string, unknown> }[];
   hosts: { name: string; config: Record<string, unknown> }[];
+  /** UUIDs of the namespaces that a host must see. */
+  namespaces: string[];
   /** Stands for the design, the image and the accelerator: the name of its snapshots. */
   key: string;
 }
@@ -33,11 +35,13 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   if (machines === undefined) throw new Error(`the plan's lab ${plan.lab} has no virtual machines`);
   const gatewayNames = topology.gateways.map((g) => g.name);
   const fabrics = fabricNames.slice(0, platform.fabrics);
+  // Emulated processors patch running code in a way that panics a kernel with several of them now and then (an int3 that nobody owns).
+  const cpus = accel === 'tcg' ? 1 : 2;
   const nodes: NodeSpec[] = [
-    { name: 'ceph', memoryMb: nodeMemoryMb.ceph, cpus: 2, alsoKnownAs: ['mon', 'osd'], modules: [] },
+    { name: 'ceph', memoryMb: nodeMemoryMb.ceph, cpus, alsoKnownAs: ['mon', 'osd'], modules: [] },
     ...Array.from({ length: machines.mons - 1 }, (_, i) => ({ name: `mon${i + 2}`, memoryMb: nodeMemoryMb.mon, cpus: 1 })),
     ...gatewayNames.map((name) => ({ name, memoryMb: nodeMemoryMb.gateway, cpus: 1, modules: gatewayModules })),
-    ...topology.hosts.map(({ name }) => ({ name, memoryMb: nodeMemoryMb.host, cpus: 2, modules: hostModules })),
+    ...topology.hosts.map(({ name }) => ({ name, memoryMb: nodeMemoryMb.host, cpus, modules: hostModules })),
   ];
   const images = topology.namespaces.map((n) => ({ name: n.image, megabytes: Math.ceil((n.blocks * n.blockSize) / 1_048_576) }));
   const ceph: CephSpec = {
@@ -59,11 +63,12 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
     config: {
       name, hostNqn, hostId: uuidForm(hostId), nqn: topology.nqn, policy: shape.policy, ioQueues: shape.ioQueues, timers: shape.timers,
       digests: { header: shape.headerDigest, data: shape.dataDigest },
-      controllers: fabrics.flatMap((fabric) => gatewayNames.map((gateway) => ({ gateway, fabric, traddr: addressOf(fabric, gateway), trsvcid: gatewayPort }))),
+      controllers: fabrics.flatMap((fabric) => gatewayNames.map((gateway) => ({ gateway, fabric, traddr: addressOf(fabric, gateway), trsvcid: String(gatewayPort) }))),
     },
   }));
+  const namespaces = topology.namespaces.map(({ uuid }) => uuid);
   const parts = { setupVersion, image: image.recipe, accel, machines, nodes, ceph, gateways, hosts };
-  return { nodes, ceph, gateways, hosts, key: createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16) };
+  return { nodes, ceph, gateways, hosts, namespaces, key: createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16) };
 }
 
 /** Memory that the lab takes on this machine, MB. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { bundleGuestEntry, guestEntries, type GuestEntry } from '../guest/bundle.js';
+import { hostThreads } from '../guest/host-config.js';
 import { memberFiles, programPath, startCommand, supervisorPath, supervisorScript } from '../guest/supervisor.js';
 import type { Ssh } from './vm/ssh.js';
 
@@ -36,7 +37,7 @@ export class GuestPrograms {
   /** Returns as soon as it was started; whoever attaches waits until it answers. */
   async start(ssh: Ssh, entry: GuestEntry, name: string): Promise<void> {
     const { config, log } = memberFiles(name);
-    await ssh.exec(entry === 'gateway' ? startCommand(name) : `mkdir -p "$(dirname ${log})"; setsid node ${programPath(entry)} ${config} </dev/null >>${log} 2>&1 &`);
+    await ssh.exec(entry === 'gateway' ? startCommand(name) : `mkdir -p "$(dirname ${log})"; UV_THREADPOOL_SIZE=${hostThreads} setsid node ${programPath(entry)} ${config} </dev/null >>${log} 2>&1 &`);
   }
 
   /** How the last incarnation ended; waits until its supervisor has said so and has cleaned up. */

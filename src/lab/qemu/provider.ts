@@ -189,7 +189,7 @@ export class QemuProvider implements LabProvider {
     const hosts = Promise.all(design.hosts.map(async ({ name, config }) => {
       const member = await start('host', name, config);
       await gateways;
-      await timed((_, step) => progress(name, step), 'all paths connected', () => member.request('connect', {}, connectMaxMs));
+      await timed((_, step) => progress(name, step), 'all paths connected', () => member.request('connect', { namespaces: design.namespaces }, connectMaxMs));
       member.close();
     }));
     await Promise.all([gateways, hosts]);

@@ -79,6 +79,10 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
         : { kind: 'io', text: `ns ${event.nsid} drained its queue, the oldest waited ${formatSpan(event.oldestUs)}` };
     case 'host.aen':
       return { kind: 'controller', text: `${event.controller} (${event.gateway}) AEN 0x${event.result.toString(16).padStart(8, '0')}` };
+    case 'host.ana-log':
+      return { kind: 'controller', text: join(`${event.controller} (${event.gateway}) ANA log read in ${formatSpan(event.tookUs)}`, event.status !== 0 && `status 0x${event.status.toString(16)}`) };
+    case 'kernel.log':
+      return { kind: 'controller', text: join(`kernel: ${event.message}`, event.gateway), level: event.level === 'info' || event.level === 'notice' || event.level === 'debug' ? 'info' : 'warn' };
     case 'host.inventory':
       return { kind: 'run', text: `inventory "${event.label}": ${event.controllers.length} controllers, ${event.namespaces.length} namespaces` };
     case 'mon.map': {
@@ -98,6 +102,7 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
     case 'reread':
       return { kind: 'io', text: join(`re-read ${event.pass} ns ${event.nsid}: ${event.state}`, `${formatCount(event.blocks)} blocks`, event.path) };
     case 'host.counters':
+    case 'host.path-io':
     case 'observe.coverage':
     case 'io.stats':
     case 'self.watch':

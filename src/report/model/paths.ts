@@ -74,7 +74,7 @@ export class PathBook {
 }
 
 const anaRank: Record<AnaStateName, number> = { optimized: 5, 'non-optimized': 4, change: 3, inaccessible: 2, 'persistent-loss': 1, unknown: 0 };
-const controllerRank: Record<ControllerStateName, number> = { live: 5, connecting: 4, resetting: 3, new: 2, deleting: 1, dead: 0 };
+const controllerRank: Record<ControllerStateName, number> = { live: 5, connecting: 4, resetting: 3, new: 2, unknown: 2, deleting: 1, dead: 0 };
 
 /** Of several paths through one gateway (an old controller on its way out, a second listener) the most useful one. */
 export function bestPath(paths: readonly PathState[]): PathState | undefined {

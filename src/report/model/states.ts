@@ -35,6 +35,7 @@ const controller: Record<ControllerStateName, Row> = {
   resetting: ['resetting', 'r', '--s-red', 'hatch'],
   deleting: ['deleting', 'd', '--s-purple', 'hatch'],
   dead: ['dead', 'x', '--s-red', 'cross'],
+  unknown: ['unknown', '?', '--s-pale', 'dots'],
 };
 const availability: Record<AvailabilityName, Row> = {
   CREATED: ['CREATED', 'c', '--s-pale', 'dots'],

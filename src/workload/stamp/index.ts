@@ -2,4 +2,5 @@ export { bytesToUuid, notSound, runIdBytes, StampCodec, stampFormatVersion, stam
 export type { StampOptions } from './codec.js';
 export { abortMaxMs, drainMaxMs, journalHeaderOf, StampRunner } from './runner.js';
 export type { NamespaceTotals, StampRunnerOptions } from './runner.js';
+export { rereadBytes, rereadDepth } from './reread.js';
 export type { RereadEvent, RereadPass, RereadResult } from './reread.js';

@@ -4,14 +4,12 @@ import type { Random } from '../../util/random.js';
 import type { BlockDevice, IoOptions } from '../device.js';
 import type { IoEnd, JournaledIo } from '../journaled-io.js';
 import { BlockPicker } from './picker.js';
-import { sweepBlocks } from './reread.js';
+import { rereadDepth, sweepBlocks } from './reread.js';
 
 /** A slot whose operation did not end ok waits this long, so that a device that refuses everything at once is not asked in a busy loop. */
 export const failureBackoffMs = 10;
 /** A paced namespace makes up for at most this much time in which it could not issue. */
 const catchUpMaxUs = 100_000;
-/** Writes outstanding while an idle namespace is filled. */
-const fillDepth = 4;
 
 export interface LoadContext {
   io: JournaledIo;
@@ -165,7 +163,7 @@ export class Prober implements NamespaceDriver {
         }
       }
     };
-    await Promise.all(Array.from({ length: fillDepth }, worker));
+    await Promise.all(Array.from({ length: rereadDepth }, worker));
   }
 
   #probe(): void {

@@ -3,7 +3,7 @@ import { sleep } from '../../util/clock.js';
 import type { BlockDevice } from '../device.js';
 import type { JournaledIo } from '../journaled-io.js';
 
-/** Size of one re-read where the device takes as much, and how many are outstanding per namespace. */
+/** Size of one operation of a sweep (a re-read, a fill) where the device takes as much, and how many are outstanding per namespace. */
 export const rereadBytes = 64 * 1024;
 export const rereadDepth = 4;
 /** Tries for one read, with a wait between them: the head already retries whatever a failover explains. */

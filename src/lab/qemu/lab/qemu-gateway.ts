@@ -1,5 +1,5 @@
 import type { EventBody } from '../../../history/events.js';
-import { classifySelfEnd } from '../../../gateway/exit-codes.js';
+import { classifySelfEnd } from '../../member/gateway-exit.js';
 import type { ClockEstimate } from '../../guest/clock-estimate.js';
 import { AttachedMember } from '../../guest/attached-member.js';
 import type { NodeEvent } from '../../../history/events.js';

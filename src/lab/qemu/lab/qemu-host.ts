@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import type { AttachedMember } from '../../guest/attached-member.js';
+import { hostJournalPath } from '../../guest/host-config.js';
 import type { Plan } from '../../../plan/types.js';
 import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
@@ -37,7 +38,7 @@ export class QemuHost implements HostNode {
   }
 
   async connect(): Promise<void> {
-    await this.#o.member.request('connect', {}, connectTimeoutMs);
+    await this.#o.member.request('connect', { namespaces: this.#o.plan.topology.namespaces.map(({ uuid }) => uuid) }, connectTimeoutMs);
     await this.#o.member.request('begin', { runId: this.#o.runId, plan: this.#o.plan });
     this.#journal = this.#follow();
   }
@@ -81,8 +82,7 @@ export class QemuHost implements HostNode {
   #follow(): { fd: number; stream: ExecStream; bytes: () => number } {
     const { journalFile, ssh } = this.#o;
     const fd = openSync(journalFile, 'a');
-    const remote = `/run/pathproof/journal-${this.name}.ppj`;
-    const stream = ssh.pipe(`exec tail -q -c +1 -F ${remote}`, (chunk) => {
+    const stream = ssh.pipe(`exec tail -q -c +1 -F ${hostJournalPath(this.name)}`, (chunk) => {
       let at = 0;
       while (at < chunk.length) at += writeSync(fd, chunk, at);
     });

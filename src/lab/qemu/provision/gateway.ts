@@ -29,7 +29,7 @@ const controllersPerGateway = 2_040;
 const configfs = '/sys/kernel/config/nvmet';
 
 /** The kernel modules of a gateway node, to be loaded at boot. */
-export const gatewayModules = ['configfs', 'nvmet', 'nvmet-tcp', 'rbd'] as const;
+export const gatewayModules = ['configfs', 'nvmet', 'nvmet-tcp', 'rbd', 'dm-multipath', 'dm-round-robin'] as const;
 
 /** Maps the images by krbd and exports them by nvmet, one port per fabric, with the ANA groups' states set. */
 export async function provisionGateway(ssh: Ssh, spec: GatewaySpec, cluster: CephCluster, progress: NodeProgress): Promise<GatewayReady> {

@@ -1,0 +1,12 @@
+export { AlignedPool } from './aligned-pool.js';
+export { KernelBlockDevice } from './block-device.js';
+export type { KernelBlockDeviceOptions } from './block-device.js';
+export type { HostTimers, KernelHostSettings, WantedController } from './connector.js';
+export { KernelHost } from './kernel-host.js';
+export type { KernelHostOptions } from './kernel-host.js';
+export { KernelLog } from './kernel-log.js';
+export type { KernelLogEvent, KernelLogOptions } from './kernel-log.js';
+export { samplerThread } from './sampler-loop.js';
+export type { SamplerLoopOptions } from './sampler-loop.js';
+export { linuxRoots } from './sysfs.js';
+export type { KernelRoots } from './sysfs.js';

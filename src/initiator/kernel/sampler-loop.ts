@@ -1,0 +1,120 @@
+import type { MessagePort } from 'node:worker_threads';
+import { PathCounters } from './path-counters.js';
+import type { TrafficWindow } from './path-counters.js';
+import { PathSampler } from './path-sampler.js';
+import type { SampledChange } from './path-sampler.js';
+import { sysfsCalls } from './sysfs.js';
+import type { KernelRoots, SysfsCalls } from './sysfs.js';
+
+/** Two samples are this far apart, milliseconds: with the jitter of a busy machine still about ten. */
+export const samplePeriodMs = 8;
+/** How often new and vanished controllers and paths are looked for. One that vanishes is also noticed when it is read. */
+export const rescanPeriodMs = 100;
+/** How often the counters and the ANA groups are read, and the density of the samples is reported. */
+export const reportPeriodMs = 250;
+
+/** How densely was looked, on the machine's own clock. */
+export interface SampleCoverage {
+  fromUs: number;
+  toUs: number;
+  samples: number;
+  maxGapUs: number;
+}
+
+/** What the loop tells, all times on the machine's own clock, microseconds. */
+export type SamplerMessage =
+  /** All found by one sample, so not ordered among each other; `tUs`: when it was complete. */
+  | { kind: 'changes'; tUs: number; changes: SampledChange[] }
+  | { kind: 'report'; coverage: SampleCoverage; traffic: TrafficWindow }
+  /** Everything up to now has been told. */
+  | { kind: 'flushed'; number: number };
+
+/** Words of the memory that the loop shares with whoever commands it. */
+export const SamplerWord = { wake: 0, stop: 1, flush: 2 } as const;
+export const samplerWords = 3;
+
+export interface SamplerLoopOptions {
+  nqn: string;
+  roots: KernelRoots;
+  control: SharedArrayBuffer;
+  periodMs?: number;
+}
+interface SamplerLoopParts {
+  calls: SysfsCalls;
+  /** Microseconds of the machine's own monotonic clock. */
+  now: () => number;
+  post: (message: SamplerMessage) => void;
+  /** Waits that long, or until the word `wake` is no longer `seen`. */
+  wait: (control: Int32Array, seen: number, waitMs: number) => void;
+}
+
+/**
+ * Samples until it is told to stop. It never returns to the event loop, because that would pace it less well
+ * than a wait for the next due time; it is meant for a thread of its own (`samplerThread`).
+ *
+ * The gap that a report names is from the begin of one sample to the end of the next: no state can have gone
+ * unread for longer.
+ */
+export function runSamplerLoop(options: SamplerLoopOptions, parts: SamplerLoopParts): void {
+  const { calls, now, post, wait } = parts;
+  const control = new Int32Array(options.control);
+  const sampler = new PathSampler(options.roots, calls, options.nqn);
+  const counters = new PathCounters(options.roots, calls, now);
+  const periodUs = (options.periodMs ?? samplePeriodMs) * 1_000;
+  let dueUs = now();
+  let lastBeganUs = dueUs;
+  let rescanDueUs = dueUs;
+  let flushed = 0;
+  const coverage: SampleCoverage = { fromUs: dueUs, toUs: dueUs, samples: 0, maxGapUs: 0 };
+
+  const report = (): void => {
+    const traffic = counters.read(sampler.paths);
+    if (coverage.samples > 0) post({ kind: 'report', coverage: { ...coverage }, traffic });
+    Object.assign(coverage, { fromUs: coverage.toUs, samples: 0, maxGapUs: 0 });
+  };
+  for (;;) {
+    // Read before the sample, so that whoever asked gets one that began afterwards.
+    const seen = Atomics.load(control, SamplerWord.wake);
+    const stop = Atomics.load(control, SamplerWord.stop) !== 0;
+    const flush = Atomics.load(control, SamplerWord.flush);
+    const beganUs = now();
+    const rescan = beganUs >= rescanDueUs;
+    if (rescan) rescanDueUs = beganUs + rescanPeriodMs * 1_000;
+    const changes = sampler.sample(rescan);
+    const tUs = now();
+    coverage.toUs = tUs;
+    coverage.samples++;
+    coverage.maxGapUs = Math.max(coverage.maxGapUs, tUs - lastBeganUs);
+    lastBeganUs = beganUs;
+    if (changes.length > 0) post({ kind: 'changes', tUs, changes });
+
+    if (tUs - coverage.fromUs >= reportPeriodMs * 1_000 || flush !== flushed || stop) {
+      const regrouped = sampler.refresh();
+      if (regrouped.length > 0) post({ kind: 'changes', tUs: now(), changes: regrouped });
+      report();
+    }
+    if (flush !== flushed) post({ kind: 'flushed', number: (flushed = flush) });
+    if (stop) break;
+
+    dueUs += periodUs;
+    const waitUs = dueUs - now();
+    // What was missed is not made up for: two samples at once see no more than one.
+    if (waitUs > 0) wait(control, seen, waitUs / 1_000);
+    else dueUs -= waitUs;
+  }
+  counters.close();
+  sampler.close();
+}
+
+/** The body of a sampler's thread. */
+export function samplerThread(options: SamplerLoopOptions, port: MessagePort): void {
+  runSamplerLoop(options, {
+    calls: sysfsCalls,
+    now: () => {
+      const [seconds, nanos] = process.hrtime();
+      return seconds * 1_000_000 + Math.floor(nanos / 1_000);
+    },
+    post: (message) => port.postMessage(message),
+    wait: (control, seen, waitMs) => void Atomics.wait(control, SamplerWord.wake, seen, waitMs),
+  });
+}
