@@ -106,7 +106,7 @@ export type EventBody =
   | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number; storeAddress?: string }
   | { type: 'store.state'; epoch: number; blocklist: string[]; clients: { address: string; name: string; fenced: boolean }[]; droppedWrites?: number }
   /** A node's clock as measured: ours minus its monotonic clock, with the bound of the error of its events' times. */
-  | { type: 'clock'; of: string; shiftUs: number; errUs: number }
+  | { type: 'clock'; of: string; shiftUs: number; clockErrUs: number }
   | { type: 'fault'; id: string; fault: string; target: string; phase: FaultPhase; observer?: string; evidence?: string }
   /** How densely an observer looked since its last coverage event. `maxGapUs`: the longest time without a look. */
   | { type: 'observe.coverage'; observer: string; fromUs: number; toUs: number; samples: number; maxGapUs: number }

@@ -34,6 +34,12 @@ const defaultWorkload: Omit<StampWorkload, 'kind'> = {
 };
 
 /**
+ * Emulated nodes share this machine's processors with each other and with the harness. A load that leaves them some
+ * rest shows what the system does; one that does not shows only who gets the processor.
+ */
+const emulatedWorkload: Partial<StampWorkload> = { queueDepth: 2, ioBytes: [4_096, 16_384], workingSetBlocks: 256, maxIops: 30, probePeriodMs: 250 };
+
+/**
  * Resolves a scenario: a pure function of its arguments. The same scenario, seed and lab give the same
  * plan, byte for byte. Throws a usage error (exit 64) that names the field when something does not fit.
  */
@@ -43,7 +49,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   const random = new Random(`${options.seed}/${suite}/${scenario.name}`);
   const platform = options.platform ?? nominalPlatform(options.lab, options.machines);
   const shape = resolveShape(where, scenario, options);
-  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...withoutUndefined(scenario.workload ?? {}) };
+  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(platform.machines === undefined ? {} : emulatedWorkload), ...withoutUndefined(scenario.workload ?? {}) };
   checkShape(where, shape, workload);
   const topology = platform.machines === undefined
     ? resolveTopology(`${suite}/${scenario.name}`, shape, workload, random.fork('topology'))

@@ -8,7 +8,7 @@ import { MemberRequests } from '../member/requests.js';
 import type { MemberMessage } from '../member/protocol.js';
 import { connectUnix } from '../qemu/unix-socket.js';
 import type { Ssh } from '../qemu/vm/ssh.js';
-import { bestOf, type ClockEstimate, type ClockSample } from './clock-estimate.js';
+import { aged, bestOf, refine, type ClockEstimate, type ClockSample } from './clock-estimate.js';
 import { guestSocketPath } from './member.js';
 
 export interface AttachOptions {
@@ -32,8 +32,8 @@ const clockPeriodMs = 2_000;
 
 /**
  * A guest's member as the harness sees it: requests, events in harness time, and its end. Attaching measures
- * the guest's clock and shifts the member's to ours; from then on it is measured and corrected every two
- * seconds, and each event carries the error bound of that moment.
+ * the guest's clock and shifts the member's to ours; from then on it is measured every two
+ * seconds and corrected when it is known better, and each event carries the error bound of that moment.
  */
 export class AttachedMember {
   readonly name: string;
@@ -45,6 +45,8 @@ export class AttachedMember {
   readonly #options: AttachOptions;
   readonly #timer: NodeJS.Timeout;
   #clock: ClockEstimate;
+  /** When it was measured. */
+  #clockUs = nowUs();
   #open = true;
 
   private constructor(options: AttachOptions, channel: Channel, clock: ClockEstimate) {
@@ -54,7 +56,8 @@ export class AttachedMember {
     this.#socket = channel.socket;
     this.#requests = channel.requests;
     this.#clock = clock;
-    channel.onEvent = (event) => options.onEvent(event, this.#clock.errUs);
+    // What happens before the next measurement is stamped by this one, which has aged by then.
+    channel.onEvent = (event) => options.onEvent(event, aged(this.#clock, nowUs() - this.#clockUs).errUs);
     this.#timer = setInterval(() => void this.measureClock().catch(() => undefined), clockPeriodMs);
     this.#timer.unref();
     this.closed = channel.closed.then(() => {
@@ -104,12 +107,14 @@ export class AttachedMember {
     return request(this.#requests, this.#socket, method, params, timeoutMs);
   }
 
-  /** Measures the guest's clock and corrects the member's. */
+  /** Measures the guest's clock, and corrects the member's if that has become better known. */
   async measureClock(samples = laterSamples): Promise<ClockEstimate> {
+    const before = this.#clock;
     const next = await measure(this.#requests, this.#socket, samples);
-    await this.request('setClock', { harnessMinusOwnUs: next.shiftUs });
-    // Events of the last period were stamped by the estimate before this one: its drift is part of their error.
-    this.#clock = { shiftUs: next.shiftUs, errUs: next.errUs + Math.abs(next.shiftUs - this.#clock.shiftUs) };
+    const measuredUs = nowUs();
+    this.#clock = refine(before, measuredUs - this.#clockUs, next);
+    this.#clockUs = measuredUs;
+    if (this.#clock.shiftUs !== before.shiftUs) await this.request('setClock', { harnessMinusOwnUs: this.#clock.shiftUs });
     this.#options.onClock?.(this.#clock);
     return this.#clock;
   }

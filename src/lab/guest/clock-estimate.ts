@@ -22,3 +22,24 @@ export function bestOf(samples: readonly ClockSample[]): ClockEstimate {
 export function contradict(a: ClockEstimate, b: ClockEstimate): boolean {
   return Math.abs(a.shiftUs - b.shiftUs) > a.errUs + b.errUs;
 }
+
+/**
+ * How much two monotonic clocks may drift apart, parts per million. Crystals do 50; a guest's idea of its processor's
+ * frequency is measured at boot and can be off by a few times that.
+ */
+export const driftPpm = 300;
+
+/** What an estimate is worth later: its error has grown by the drift. */
+export function aged({ shiftUs, errUs }: ClockEstimate, ageUs: number): ClockEstimate {
+  return { shiftUs, errUs: errUs + Math.ceil((ageUs * driftPpm) / 1e6) };
+}
+
+/**
+ * The better of an estimate and a new one. A new one with a larger error than the old one has by now tells nothing,
+ * unless the two contradict each other: then the clock has moved, and nobody knows when since the old one.
+ */
+export function refine(old: ClockEstimate, ageUs: number, next: ClockEstimate): ClockEstimate {
+  const now = aged(old, ageUs);
+  if (contradict(now, next)) return { shiftUs: next.shiftUs, errUs: next.errUs + Math.abs(next.shiftUs - now.shiftUs) };
+  return next.errUs <= now.errUs ? next : now;
+}

@@ -47,6 +47,10 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   const ceph: CephSpec = {
     auth: machines.auth, objectStore: 'memstore', storeMb: 256 + 2 * images.reduce((sum, i) => sum + i.megabytes, 0),
     pool: topology.pool, group: topology.group, gateways: gatewayNames, images, mons: machines.mons,
+    settings: {
+      // A gateway takes the monitor for silent after `disconnectPanicMs`; with Ceph's default an answer to a beacon may take 15 beacons.
+      mon_nvmeofgw_beacons_till_ack: '3',
+    },
   };
   const serial = serialOf(topology.nqn);
   const gateways = gatewayNames.map((name) => ({

@@ -5,6 +5,7 @@ import type { Plan, LabPlatform } from '../../plan/types.js';
 import { cpuWorkUs } from '../../util/cpu-speed.js';
 import { infraError } from '../../util/errors.js';
 import { AttachedMember } from '../guest/attached-member.js';
+import { memberFiles } from '../guest/supervisor.js';
 import type { LabOptions, LabProvider, PrepareOptions, ProviderProgress } from '../provider.js';
 import { findLabs, LabRegistration, type Leftover } from '../registry.js';
 import type { Lab } from '../types.js';
@@ -19,6 +20,7 @@ import { QemuLab, type ReadyMachines } from './lab/qemu-lab.js';
 import { Machines } from './machines.js';
 import { GuestPrograms } from './programs.js';
 import { gatewayEntity, provisionCeph } from './provision/ceph.js';
+import { Steps } from './provision/steps.js';
 import { SnapshotStore, type SnapshotManifest } from './snapshots.js';
 
 export interface QemuProviderOptions {
@@ -173,26 +175,25 @@ export class QemuProvider implements LabProvider {
   }
 
   async #startPrograms(design: LabDesign, machines: Machines, programs: GuestPrograms, progress: ProviderProgress): Promise<void> {
-    const start = async (entry: 'gateway' | 'host', name: string, config: Record<string, unknown>): Promise<AttachedMember> => {
+    const connected = { namespaces: design.namespaces };
+    const nodes = [...design.gateways.map((node) => ({ ...node, entry: 'gateway' as const })), ...design.hosts.map((node) => ({ ...node, entry: 'host' as const }))];
+    const started = nodes.map(async ({ name, config, entry }) => {
       const { ssh } = machines.node(name);
-      return timed((_, step) => progress(name, step), `${entry} program`, async () => {
+      const steps = new Steps(name, progress);
+      const log = async (): Promise<string[]> => (await ssh.exec(`tail -n 15 ${memberFiles(name).log}`, { okCodes: 'any' })).stdout.trimEnd().split('\n');
+      const member = await steps.run(`${entry} program`, async () => {
         await programs.install(ssh, entry, name, config);
         await programs.start(ssh, entry, name);
         return AttachedMember.attach({ name, ssh, dir: machines.dir, onEvent: () => undefined, timeoutMs: programStartMaxMs });
-      });
-    };
-    const gateways = Promise.all(design.gateways.map(async ({ name, config }) => {
-      const member = await start('gateway', name, config);
-      await timed((_, step) => progress(name, step), 'serving', () => untilServing(member));
-      member.close();
-    }));
-    const hosts = Promise.all(design.hosts.map(async ({ name, config }) => {
-      const member = await start('host', name, config);
-      await gateways;
-      await timed((_, step) => progress(name, step), 'all paths connected', () => member.request('connect', { namespaces: design.namespaces }, connectMaxMs));
-      member.close();
-    }));
-    await Promise.all([gateways, hosts]);
+      }, log);
+      if (entry === 'gateway') await steps.run('serving', () => untilServing(member), log);
+      return { entry, steps, member, log };
+    });
+    for (const each of started) each.catch(() => undefined);
+    const members = await Promise.all(started);
+    // Before that there is nothing to connect to.
+    await Promise.all(members.filter(({ entry }) => entry === 'host').map(({ steps, member, log }) => steps.run('all paths connected', () => member.request('connect', connected, connectMaxMs), log)));
+    for (const { member } of members) member.close();
   }
 
   /** How much slower a guest's processor is than ours, both measured now. */

@@ -191,7 +191,7 @@ export class QemuLab implements Lab {
   }
 
   #onClock(name: string, { shiftUs, errUs }: ClockEstimate): void {
-    this.#sink('harness', { type: 'clock', of: name, shiftUs, errUs });
+    this.#sink('harness', { type: 'clock', of: name, shiftUs, clockErrUs: errUs });
   }
 
   #sink(node: string, event: NodeEvent | EventBody, errUs?: number): void {

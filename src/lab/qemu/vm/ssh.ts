@@ -131,8 +131,11 @@ export class Ssh {
    * as long as the connection; a connection to the socket fails until somebody listens at the other end.
    */
   async forward(localSocketPath: string, remote: string): Promise<void> {
+    const control = (what: 'forward' | 'cancel') => execa(this.#program(), [...this.#common(), '-O', what, '-L', `${localSocketPath}:${remote}`, 'root@127.0.0.1'], { reject: false, timeout: defaultTimeoutMs, stdin: 'ignore' });
+    // The connection takes the same request a second time for one that it has fulfilled already.
+    await control('cancel');
     rmSync(localSocketPath, { force: true });
-    const result = await execa(this.#program(), [...this.#common(), '-O', 'forward', '-L', `${localSocketPath}:${remote}`, 'root@127.0.0.1'], { reject: false, timeout: defaultTimeoutMs, stdin: 'ignore' });
+    const result = await control('forward');
     if (result.exitCode !== 0) throw infraError('SSH_FORWARD', `${this.node}: cannot forward ${remote}`, { details: result.stderr.split('\n').slice(-5) });
   }
 
