@@ -49,7 +49,7 @@ mkdir -p $run /var/log/pathproof
 exec >>/var/log/pathproof/$name.log 2>&1
 target=/sys/kernel/config/nvmet
 
-say() { read -r up idle </proc/uptime; echo "up=$up $name supervisor: $*"; }
+say() { echo "$(date -u +%FT%T.%3NZ) $name supervisor: $*"; }
 
 shut() { rm -f $target/ports/*/subsystems/*; }
 
@@ -94,7 +94,7 @@ while kill -0 $child 2>/dev/null; do
   status=$?
 done
 shut
-rm -f $run/$name.pid
+rm -f $run/$name.pid $run/$name.sock
 echo $status >$run/$name.exit.new && mv $run/$name.exit.new $run/$name.exit
 say "process $child ended with status $status"
 clean
