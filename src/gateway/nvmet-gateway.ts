@@ -52,7 +52,7 @@ export class NvmetGateway {
     this.#o = o;
     this.#log = o.log ?? (() => undefined);
     this.#groups = [...new Set(o.namespaces.map(({ anaGroup }) => anaGroup))];
-    this.#control = new NvmetControl({ openDevice: o.store.openDevice, ...(o.fs === undefined ? {} : { fs: o.fs }) });
+    this.#control = new NvmetControl({ openDevice: o.store.openDevice, failure: () => o.store.failure(), ...(o.fs === undefined ? {} : { fs: o.fs }) });
     this.#agent = new GatewayAgent({
       gwId: o.name, pool: o.pool, group: o.group, timers: o.timers,
       monitor: o.monitor,

@@ -61,3 +61,11 @@ export function saysBlocklisted(line: string): boolean {
   const match = /^rbd: rbd\d+: .* -(\d+)$/.exec(line);
   return match !== null && Number(match[1]) === blocklisted;
 }
+
+/**
+ * Does it say that a queueing device has got an I/O error and holds everything back now? The reason, if it is the
+ * blocklist, has been told in a line before: rbd reports before it completes.
+ */
+export function saysPathFailed(line: string): boolean {
+  return /^device-mapper: multipath: [\d:]+: Failing path /.test(line);
+}

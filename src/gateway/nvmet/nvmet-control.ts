@@ -32,6 +32,8 @@ export interface NvmetControlOptions {
   openDevice: OpenDevice;
   /** Default: the kernel's tree. */
   fs?: ConfigFs;
+  /** Why the storage below cannot be relied on any more; a gateway then describes itself no longer. Default: it always can. */
+  failure?: () => string | undefined;
   /** How long `removeNamespace` and `removeSubsystem` wait for I/O under way, milliseconds. Default 10 s. */
   removeLimitMs?: number;
 }
@@ -49,6 +51,7 @@ export interface NvmetControlOptions {
 export class NvmetControl implements GatewayControl {
   readonly #fs: ConfigFs;
   readonly #openDevice: OpenDevice;
+  readonly #failure: () => string | undefined;
   readonly #removeLimitMs: number;
   readonly #subsystems = new Map<string, Subsystem>();
   /** By their folder's name. */
@@ -56,13 +59,16 @@ export class NvmetControl implements GatewayControl {
   /** Ends the waits for an ANA group that is drained no longer, because it was opened again. Key: NQN and group. */
   readonly #drains = new Map<string, AbortController>();
 
-  constructor({ openDevice, fs = new ConfigFs(), removeLimitMs = removeLimitDefaultMs }: NvmetControlOptions) {
+  constructor({ openDevice, fs = new ConfigFs(), failure = () => undefined, removeLimitMs = removeLimitDefaultMs }: NvmetControlOptions) {
     this.#fs = fs;
     this.#openDevice = openDevice;
+    this.#failure = failure;
     this.#removeLimitMs = removeLimitMs;
   }
 
   async describe(): Promise<GatewayDescription> {
+    const failure = this.#failure();
+    if (failure !== undefined) throw new PathproofError('NVMET_STORAGE', failure);
     // An empty tree and one that is not there are different things.
     if (!this.#fs.exists('subsystems')) throw new PathproofError('NVMET', `there is no ${this.#fs.path('subsystems')}`, { hint: 'is nvmet loaded, and configfs mounted on /sys/kernel/config?' });
     return {
@@ -142,7 +148,7 @@ export class NvmetControl implements GatewayControl {
     if (port.serves(nqn)) return address;
     // A host that gets in must find every group, in the state that it is to have.
     for (const { anaGroup } of subsystem.namespaces.values()) port.ensureGroup(anaGroup);
-    for (const group of groupsOf(subsystem)) port.setAna(group, this.#wantedAt([...port.subsystems, nqn], group));
+    for (const group of new Set([...port.groups, ...groupsOf(subsystem)])) port.setAna(group, this.#wantedAt([...port.subsystems, nqn], group));
     port.link(nqn);
     return address;
   }
