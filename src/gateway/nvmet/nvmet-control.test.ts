@@ -224,7 +224,7 @@ it('a tree that is not there is no empty one', async () => {
 });
 
 it('storage that has failed is a data plane that does not answer', async () => {
-  let failure: string | undefined;
+  let failure = undefined as string | undefined;
   const frail = new NvmetControl({ fs, openDevice: devices.open, failure: () => failure });
   await expect(frail.describe()).resolves.toMatchObject({ driver: 'nvmet' });
   failure = 'rbd0: -5';
