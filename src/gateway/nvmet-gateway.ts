@@ -3,11 +3,11 @@ import type { MonitorClient } from '../monitor/client.js';
 import type { LabTimers } from '../plan/types.js';
 import { GatewayAgent } from './agent/index.js';
 import type { AgentEnd, GatewayAgentOptions } from './agent/index.js';
-import type { ControlListener, ControlNamespace, GatewayDescription } from './control.js';
+import type { ControlListener, ControlNamespace } from './control.js';
+import { statePeriodMs, type GatewayState } from './gateway-state.js';
 import type { KrbdStore } from './krbd/index.js';
 import { NvmetControl } from './nvmet/index.js';
-import type { ConfigFs } from './nvmet/index.js';
-import { statePeriodMs, type GatewayState } from './userspace-gateway.js';
+import type { ConfigFs, NvmetAccess } from './nvmet/index.js';
 
 export interface NvmetGatewayOptions {
   name: string;
@@ -43,6 +43,7 @@ export class NvmetGateway {
   readonly #log: (line: string) => void;
   readonly #control: NvmetControl;
   readonly #agent: GatewayAgent;
+  readonly #groups: readonly number[];
   #timer: ReturnType<typeof setInterval> | undefined;
   #published = '';
   #unreadable = false;
@@ -50,7 +51,8 @@ export class NvmetGateway {
   constructor(o: NvmetGatewayOptions) {
     this.#o = o;
     this.#log = o.log ?? (() => undefined);
-    this.#control = new NvmetControl({ openDevice: o.store.openDevice, ...(o.fs === undefined ? {} : { fs: o.fs }) });
+    this.#groups = [...new Set(o.namespaces.map(({ anaGroup }) => anaGroup))];
+    this.#control = new NvmetControl({ openDevice: o.store.openDevice, failure: () => o.store.failure(), ...(o.fs === undefined ? {} : { fs: o.fs }) });
     this.#agent = new GatewayAgent({
       gwId: o.name, pool: o.pool, group: o.group, timers: o.timers,
       monitor: o.monitor,
@@ -80,14 +82,14 @@ export class NvmetGateway {
   /** What the kernel says at this moment; nothing served if it says nothing. */
   state(): GatewayState {
     const { phase, monSilentMs } = this.#agent.state();
-    const subsystem = this.#describe()?.subsystems.find(({ nqn }) => nqn === this.#o.nqn);
-    const listeners = (subsystem?.listeners ?? []).map(({ bound }) => `${bound.host}:${bound.port}`);
+    const access = this.#access();
+    const listeners = access.listeners.map(({ bound }) => `${bound.host}:${bound.port}`);
     return {
       type: 'gw.state',
       gateway: this.#o.name,
-      ana: { ...subsystem?.ana },
+      ana: { ...access.ana },
       listeners,
-      namespaces: subsystem?.namespaces.length ?? 0,
+      namespaces: access.namespaces,
       serving: phase === 'serving' && listeners.length > 0,
       storeEpoch: this.#o.store.currentEpoch(),
       monSilentMs: Math.round(monSilentMs),
@@ -117,15 +119,15 @@ export class NvmetGateway {
     await this.ended;
   }
 
-  #describe(): GatewayDescription | undefined {
+  #access(): NvmetAccess {
     try {
-      const description = this.#control.describeNow();
+      const access = this.#control.access(this.#o.nqn, this.#groups);
       this.#unreadable = false;
-      return description;
+      return access;
     } catch (error) {
       if (!this.#unreadable) this.#log(`the kernel's target cannot be read: ${messageOf(error)}`);
       this.#unreadable = true;
-      return undefined;
+      return { listeners: [], ana: {}, namespaces: 0 };
     }
   }
 

@@ -1,41 +1,52 @@
+import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 
-/** How often the log is looked at, milliseconds. */
-const lookMs = 20;
-/** The largest record that the kernel hands out (CONSOLE_EXT_LOG_MAX). */
+/** The largest record that the kernel hands out (PRINTKRB_RECORD_MAX and its prefix). */
 const recordMaxBytes = 8_192;
 
 /**
- * Follows the kernel's log from now on: each read of /dev/kmsg gives one record,
- * `priority,sequence,microseconds,flags;text\n` and continuation lines (Documentation/ABI/testing/dev-kmsg).
- * Returns how to stop it.
+ * Follows the kernel's log from now on. /dev/kmsg gives one record a read: `priority,sequence,microseconds,flags;text`
+ * and continuation lines, which begin with a space (Documentation/ABI/testing/dev-kmsg). Returns how to stop it.
+ *
+ * Another process reads it, since Node can only wait for such a file in a thread that then keeps this process from
+ * ending, and asking again and again takes an emulated CPU a millisecond each time.
  */
 export function followKernelLog(onLine: (text: string) => void, path = '/dev/kmsg'): () => void {
+  const seen = lastSequence(path);
+  const reader = spawn('/bin/cat', [path], { stdio: ['ignore', 'pipe', 'ignore'] });
+  reader.unref();
+  reader.on('error', () => undefined);
+  createInterface({ input: reader.stdout }).on('line', (line) => {
+    const record = parseRecord(line);
+    if (record !== undefined && record.sequence > seen) onLine(record.text);
+  });
+  return () => void reader.kill();
+}
+
+/** Undefined for a continuation line. */
+export function parseRecord(line: string): { sequence: number; text: string } | undefined {
+  const match = /^\d+,(\d+),[^;]*;(.*)$/.exec(line);
+  return match === null ? undefined : { sequence: Number(match[1]), text: match[2]! };
+}
+
+/** Of the newest record that there is; −1 if there is none. What was said before is about an earlier incarnation. */
+function lastSequence(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const buffer = Buffer.alloc(recordMaxBytes);
-  const look = (report: (text: string) => void): void => {
+  let last = -1;
+  try {
     for (;;) {
-      let length: number;
-      try {
-        length = readSync(fd, buffer);
-      } catch (error) {
-        // EPIPE: records were overwritten before we came; the next read goes on with the oldest one left.
-        if (error instanceof Error && 'code' in error && error.code === 'EPIPE') continue;
-        return;
-      }
-      if (length === 0) return;
-      const record = buffer.toString('utf8', 0, length);
-      const text = record.slice(record.indexOf(';') + 1).split('\n', 1)[0];
-      if (text !== undefined) report(text);
+      const length = readSync(fd, buffer);
+      if (length === 0) return last;
+      for (const line of buffer.toString('utf8', 0, length).split('\n')) last = parseRecord(line)?.sequence ?? last;
     }
-  };
-  // What was said before is about an earlier incarnation.
-  look(() => undefined);
-  const timer = setInterval(() => look(onLine), lookMs);
-  return () => {
-    clearInterval(timer);
+  } catch {
+    // EAGAIN: that was the last one. EPIPE: some were overwritten under our eyes; then the reader tells a few too many, none too few.
+    return last;
+  } finally {
     closeSync(fd);
-  };
+  }
 }
 
 /** EBLOCKLISTED (include/linux/ceph/rados.h: ESHUTDOWN). */
@@ -49,4 +60,12 @@ const blocklisted = 108;
 export function saysBlocklisted(line: string): boolean {
   const match = /^rbd: rbd\d+: .* -(\d+)$/.exec(line);
   return match !== null && Number(match[1]) === blocklisted;
+}
+
+/**
+ * Does it say that a queueing device has got an I/O error and holds everything back now? The reason, if it is the
+ * blocklist, has been told in a line before: rbd reports before it completes.
+ */
+export function saysPathFailed(line: string): boolean {
+  return /^device-mapper: multipath: [\d:]+: Failing path /.test(line);
 }

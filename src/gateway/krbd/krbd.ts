@@ -14,6 +14,8 @@ export interface KrbdOptions {
   incarnation: number;
   /** Where sysfs is mounted. Default /sys. */
   sysfs?: string;
+  /** Writes a line to add_single_major; for tests. */
+  add?: (line: string) => Promise<void>;
 }
 
 /** An image that the kernel has mapped as /dev/rbd`id`. */
@@ -43,10 +45,12 @@ const reasons: Record<string, string> = {
 export class Krbd {
   readonly #o: KrbdOptions;
   readonly #sysfs: string;
+  readonly #add: (line: string) => Promise<void>;
 
   constructor(options: KrbdOptions) {
     this.#o = options;
     this.#sysfs = options.sysfs ?? '/sys';
+    this.#add = options.add ?? ((line) => writeTo(join(this.#sysfs, 'bus/rbd/add_single_major'), line));
   }
 
   /**
@@ -57,13 +61,7 @@ export class Krbd {
     const known = this.#find(image);
     if (known !== undefined) throw new PathproofError('RBD_MAP', `${this.#o.pool}/${image} is mapped already, as rbd${known.id}`, { hint: 'an earlier gateway has not been cleaned up' });
     try {
-      // The kernel lets nobody open it for reading.
-      const file = await open(join(this.#sysfs, 'bus/rbd/add_single_major'), constants.O_WRONLY);
-      try {
-        await file.write(mapLine({ ...this.#o, image }));
-      } finally {
-        await file.close();
-      }
+      await this.#add(mapLine({ ...this.#o, image }));
     } catch (error) {
       // The line has the secret in it: not even the cause may be shown as it is.
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
@@ -84,5 +82,15 @@ export class Krbd {
       sectors: Number(read(id, 'size')) / 512,
       clientAddress: read(id, 'client_addr'), clientName: `${read(id, 'cluster_fsid')}.${read(id, 'client_id')}`,
     };
+  }
+}
+
+/** Opened for writing only: the kernel lets nobody read it. */
+async function writeTo(path: string, line: string): Promise<void> {
+  const file = await open(path, constants.O_WRONLY);
+  try {
+    await file.write(line);
+  } finally {
+    await file.close();
   }
 }

@@ -1,5 +1,5 @@
 import type { OpenDevice } from '../nvmet/device.js';
-import { followKernelLog, saysBlocklisted } from './kernel-log.js';
+import { followKernelLog, saysBlocklisted, saysPathFailed } from './kernel-log.js';
 import { Krbd, type KrbdOptions, type MappedImage } from './krbd.js';
 import { createDevices, queueingDevice, queueingTable } from './queueing-device.js';
 import { StoreEpoch } from './store-epoch.js';
@@ -13,6 +13,8 @@ export interface KrbdStore {
   waitForEpoch(epoch: number): Promise<void>;
   /** Called once, when the cluster has refused something because the client is on its blocklist. */
   onFenced(listener: () => void): void;
+  /** Why I/O is held back though nobody has fenced the client (an error of the OSD); undefined while nothing is wrong. */
+  failure(): string | undefined;
   /** Ends the observation. Devices and mappings stay: whoever ends the process removes them (lab/guest/supervisor.ts). */
   close(): void;
 }
@@ -25,8 +27,14 @@ export function deviceName({ id }: Pick<MappedImage, 'id'>): string {
 export async function openKrbdStore(options: KrbdOptions & { images: readonly string[]; log: (line: string) => void }): Promise<KrbdStore> {
   const fencedListeners: (() => void)[] = [];
   let fenced = false;
+  let failure: string | undefined;
   const stopLog = followKernelLog((line) => {
-    if (fenced || !saysBlocklisted(line)) return;
+    if (fenced) return;
+    if (saysPathFailed(line)) {
+      failure ??= line;
+      options.log(`the kernel says: ${line}`);
+    }
+    if (!saysBlocklisted(line)) return;
     fenced = true;
     options.log(`the kernel says: ${line}`);
     for (const listener of fencedListeners) listener();
@@ -55,6 +63,7 @@ export async function openKrbdStore(options: KrbdOptions & { images: readonly st
       if (fenced) listener();
       else fencedListeners.push(listener);
     },
+    failure: () => failure,
     close: () => {
       stopLog();
       epoch.close();

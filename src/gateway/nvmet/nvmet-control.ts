@@ -23,10 +23,17 @@ interface Subsystem {
   advertised: Map<string, SocketAddress>;
 }
 
+export interface NvmetAccess extends Pick<SubsystemDescription, 'listeners' | 'ana'> {
+  /** How many are enabled. */
+  namespaces: number;
+}
+
 export interface NvmetControlOptions {
   openDevice: OpenDevice;
   /** Default: the kernel's tree. */
   fs?: ConfigFs;
+  /** Why the storage below cannot be relied on any more; a gateway then describes itself no longer. Default: it always can. */
+  failure?: () => string | undefined;
   /** How long `removeNamespace` and `removeSubsystem` wait for I/O under way, milliseconds. Default 10 s. */
   removeLimitMs?: number;
 }
@@ -44,29 +51,49 @@ export interface NvmetControlOptions {
 export class NvmetControl implements GatewayControl {
   readonly #fs: ConfigFs;
   readonly #openDevice: OpenDevice;
+  readonly #failure: () => string | undefined;
   readonly #removeLimitMs: number;
   readonly #subsystems = new Map<string, Subsystem>();
+  /** By their folder's name. */
+  readonly #ports = new Map<string, NvmetPort>();
   /** Ends the waits for an ANA group that is drained no longer, because it was opened again. Key: NQN and group. */
   readonly #drains = new Map<string, AbortController>();
 
-  constructor({ openDevice, fs = new ConfigFs(), removeLimitMs = removeLimitDefaultMs }: NvmetControlOptions) {
+  constructor({ openDevice, fs = new ConfigFs(), failure = () => undefined, removeLimitMs = removeLimitDefaultMs }: NvmetControlOptions) {
     this.#fs = fs;
     this.#openDevice = openDevice;
+    this.#failure = failure;
     this.#removeLimitMs = removeLimitMs;
   }
 
   async describe(): Promise<GatewayDescription> {
-    return this.describeNow();
-  }
-
-  /** As `describe`, at once. Throws a PathproofError (NVMET) if the kernel's tree cannot be read. */
-  describeNow(): GatewayDescription {
+    const failure = this.#failure();
+    if (failure !== undefined) throw new PathproofError('NVMET_STORAGE', failure);
     // An empty tree and one that is not there are different things.
     if (!this.#fs.exists('subsystems')) throw new PathproofError('NVMET', `there is no ${this.#fs.path('subsystems')}`, { hint: 'is nvmet loaded, and configfs mounted on /sys/kernel/config?' });
-    const ports = NvmetPort.all(this.#fs).map((port) => ({ port, nqns: port.subsystems }));
     return {
       driver: 'nvmet',
-      subsystems: this.#fs.list('subsystems').map((nqn) => this.#describe(nqn, ports.filter(({ nqns }) => nqns.includes(nqn)).map(({ port }) => port))),
+      subsystems: this.#fs.list('subsystems').map((nqn) => {
+        const namespaces = this.#namespaces(nqn);
+        const { listeners, ana } = this.access(nqn, namespaces.map(({ anaGroup }) => anaGroup));
+        return { nqn, listeners, namespaces, ana };
+      }),
+    };
+  }
+
+  /**
+   * Who may get in at this moment, read with few enough system calls to be asked ten times a second. `ana` has
+   * these groups, and all that a port has.
+   */
+  access(nqn: string, groups: readonly number[]): NvmetAccess {
+    const advertised = this.#subsystems.get(nqn)?.advertised;
+    const ports = this.#allPorts().filter((port) => port.serves(nqn));
+    const all = new Set([...groups, ...ports.flatMap((port) => port.groups)]);
+    return {
+      listeners: ports.map(({ address }) => ({ bound: address, advertised: advertised?.get(keyOf(address)) ?? address })),
+      // Where ports disagree, what a host can get through one of them counts.
+      ana: Object.fromEntries([...all].map((group) => [group, byAccess[Math.min(...ports.map((port) => byAccess.indexOf(port.ana(group))))] ?? 'inaccessible'])),
+      namespaces: this.#enabled(nqn).length,
     };
   }
 
@@ -85,7 +112,7 @@ export class NvmetControl implements GatewayControl {
 
   async removeSubsystem(nqn: string): Promise<void> {
     const subsystem = this.#subsystem(nqn);
-    for (const port of NvmetPort.all(this.#fs)) port.unlink(nqn);
+    for (const port of this.#allPorts()) port.unlink(nqn);
     await Promise.all([...subsystem.namespaces.keys()].map((nsid) => this.removeNamespace(nqn, nsid)));
     await this.#fs.removeBlocking(this.#removeLimitMs, 'subsystems', nqn);
     this.#subsystems.delete(nqn);
@@ -102,7 +129,7 @@ export class NvmetControl implements GatewayControl {
     this.#fs.write(anaGroup, ...at, 'ana_grpid');
     this.#fs.write(1, ...at, 'enable');
     subsystem.namespaces.set(nsid, { anaGroup, device });
-    for (const port of this.#portsOf(nqn)) port.ensureGroup(anaGroup);
+    for (const port of this.#allPorts()) if (port.serves(nqn)) port.ensureGroup(anaGroup);
   }
 
   /** Rejects with NVMET_BUSY if I/O is under way for longer than the limit; the kernel then removes it when that ends. */
@@ -116,25 +143,27 @@ export class NvmetControl implements GatewayControl {
     const subsystem = this.#subsystem(nqn);
     const address = { host, port: number };
     if (number === 0) throw new RangeError('the kernel target does not choose ports by itself');
-    const port = NvmetPort.all(this.#fs).find((other) => other.at(address)) ?? NvmetPort.make(this.#fs, address);
+    const port = this.#allPorts().find((other) => other.at(address)) ?? NvmetPort.make(this.#fs, address);
     if (advertised !== undefined) subsystem.advertised.set(keyOf(address), advertised);
-    if (port.subsystems.includes(nqn)) return address;
+    if (port.serves(nqn)) return address;
     // A host that gets in must find every group, in the state that it is to have.
     for (const { anaGroup } of subsystem.namespaces.values()) port.ensureGroup(anaGroup);
-    for (const group of groupsOf(subsystem)) port.setAna(group, this.#wantedAt([...port.subsystems, nqn], group));
+    for (const group of new Set([...port.groups, ...groupsOf(subsystem)])) port.setAna(group, this.#wantedAt([...port.subsystems, nqn], group));
     port.link(nqn);
     return address;
   }
 
   async removeListener(nqn: string, address: SocketAddress): Promise<void> {
     // The port's folder stays: to remove it is to wait for the I/O of the connections that have just been shut.
-    for (const port of NvmetPort.all(this.#fs)) if (port.at(address)) port.unlink(nqn);
+    for (const port of this.#allPorts()) if (port.at(address)) port.unlink(nqn);
   }
 
   async setAnaState(nqn: string | null, group: number, state: ControlAnaState): Promise<void> {
     const nqns = nqn === null ? [...this.#subsystems.keys()] : [nqn];
+    // Whoever takes everything away names groups that nobody has ever heard of.
+    if (state === 'inaccessible' && !nqns.some((each) => groupsOf(this.#subsystem(each)).has(group))) return;
     for (const each of nqns) this.#subsystem(each).ana.set(group, state);
-    for (const port of NvmetPort.all(this.#fs)) {
+    for (const port of this.#allPorts()) {
       const served = port.subsystems;
       if (served.some((other) => nqns.includes(other))) port.setAna(group, this.#wantedAt(served, group));
     }
@@ -161,25 +190,24 @@ export class NvmetControl implements GatewayControl {
     await whenDrained([...namespaces.values()].filter(({ anaGroup }) => anaGroup === group).map(({ device }) => device), stop.signal);
   }
 
-  #describe(nqn: string, ports: readonly NvmetPort[]): SubsystemDescription {
-    const subsystem = this.#subsystems.get(nqn);
-    const namespaces = this.#fs.list('subsystems', nqn, 'namespaces').filter((nsid) => this.#fs.read('subsystems', nqn, 'namespaces', nsid, 'enable') === '1').map((nsid) => ({
+  #namespaces(nqn: string): SubsystemDescription['namespaces'] {
+    return this.#enabled(nqn).map((nsid) => ({
       nsid: Number(nsid),
       uuid: this.#fs.read('subsystems', nqn, 'namespaces', nsid, 'device_uuid'),
       anaGroup: Number(this.#fs.read('subsystems', nqn, 'namespaces', nsid, 'ana_grpid')),
     }));
-    const groups = new Set([...namespaces.map(({ anaGroup }) => anaGroup), ...ports.flatMap((port) => port.groups)]);
-    return {
-      nqn,
-      listeners: ports.map(({ address }) => ({ bound: address, advertised: subsystem?.advertised.get(keyOf(address)) ?? address })),
-      namespaces,
-      // Where ports disagree, what a host can get through one of them counts.
-      ana: Object.fromEntries([...groups].map((group) => [group, byAccess[Math.min(...ports.map((port) => byAccess.indexOf(port.ana(group))))] ?? 'inaccessible'])),
-    };
   }
 
-  #portsOf(nqn: string): NvmetPort[] {
-    return NvmetPort.all(this.#fs).filter((port) => port.subsystems.includes(nqn));
+  #enabled(nqn: string): string[] {
+    return this.#fs.list('subsystems', nqn, 'namespaces').filter((nsid) => this.#fs.read('subsystems', nqn, 'namespaces', nsid, 'enable') === '1');
+  }
+
+  #allPorts(): NvmetPort[] {
+    return this.#fs.list('ports').map((id) => {
+      const port = this.#ports.get(id) ?? new NvmetPort(this.#fs, id);
+      this.#ports.set(id, port);
+      return port;
+    });
   }
 
   #subsystem(nqn: string): Subsystem {

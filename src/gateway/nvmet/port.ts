@@ -8,14 +8,11 @@ const defaultAnaGroup = 1;
 export class NvmetPort {
   readonly id: string;
   readonly #fs: ConfigFs;
+  #address: SocketAddress | undefined;
 
   constructor(fs: ConfigFs, id: string) {
     this.#fs = fs;
     this.id = id;
-  }
-
-  static all(fs: ConfigFs): NvmetPort[] {
-    return fs.list('ports').map((id) => new NvmetPort(fs, id));
   }
 
   /** A new port, which does not listen before a subsystem is linked to it. Every ANA group in it is inaccessible. */
@@ -34,19 +31,24 @@ export class NvmetPort {
     return made;
   }
 
+  /** Read once: a port that listens cannot get another one (nvmet_is_port_enabled). */
   get address(): SocketAddress {
-    return { host: this.#fs.read('ports', this.id, 'addr_traddr'), port: Number(this.#fs.read('ports', this.id, 'addr_trsvcid')) };
+    this.#address ??= { host: this.#fs.read('ports', this.id, 'addr_traddr'), port: Number(this.#fs.read('ports', this.id, 'addr_trsvcid')) };
+    return this.#address;
   }
 
   at({ host, port }: SocketAddress): boolean {
-    const own = this.address;
-    return own.host === host && own.port === port;
+    return this.address.host === host && this.address.port === port;
+  }
+
+  /** The groups that it has a state for. */
+  get groups(): number[] {
+    return this.#fs.list('ports', this.id, 'ana_groups').map(Number);
   }
 
   /** The state of a group. One that has no folder cannot be reached. */
   ana(group: number): ControlAnaState {
-    if (!this.#fs.exists('ports', this.id, 'ana_groups', String(group))) return 'inaccessible';
-    return this.#fs.read('ports', this.id, 'ana_groups', String(group), 'ana_state') as ControlAnaState;
+    return (this.#fs.readIfThere('ports', this.id, 'ana_groups', String(group), 'ana_state') ?? 'inaccessible') as ControlAnaState;
   }
 
   /** Takes effect for commands that come from now on, and tells the hosts, unless the group has that state already. */
@@ -61,9 +63,8 @@ export class NvmetPort {
     this.#fs.makeFolder('ports', this.id, 'ana_groups', String(group));
   }
 
-  /** The groups that it has a state for. */
-  get groups(): number[] {
-    return this.#fs.list('ports', this.id, 'ana_groups').map(Number);
+  serves(nqn: string): boolean {
+    return this.#fs.exists('ports', this.id, 'subsystems', nqn);
   }
 
   get subsystems(): string[] {

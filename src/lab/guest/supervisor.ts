@@ -27,11 +27,12 @@ export function programPath(entry: string): string {
 }
 
 /**
- * Starts one incarnation of a gateway; returns at once. If an earlier one is not cleaned up yet, this one waits:
- * what the earlier one still has under way may be executed later, and nobody may be served before that.
+ * Starts one incarnation of a gateway; returns at once, and `exit` is not there before this one has ended. Does nothing
+ * if one runs or is being started. If the last one is not cleaned up yet, this one waits: what the last one has under
+ * way may still be executed, and nobody may be served before that.
  */
 export function startCommand(name: string): string {
-  return `setsid sh ${supervisorPath} ${name} ${programPath('gateway')} </dev/null >/dev/null 2>&1 &`;
+  return `rm -f ${memberFiles(name).exit}; setsid sh ${supervisorPath} ${name} ${programPath('gateway')} </dev/null >/dev/null 2>&1 &`;
 }
 
 /**
@@ -44,17 +45,19 @@ export function startCommand(name: string): string {
  */
 export const supervisorScript = `#!/bin/sh
 name=$1 program=$2
-run=/run/pathproof config=/etc/pathproof/$1.json
-mkdir -p $run /var/log/pathproof
-exec >>/var/log/pathproof/$name.log 2>&1
-target=/sys/kernel/config/nvmet
+# For trying it out anywhere else than in a guest.
+root=$PATHPROOF_ROOT
+run=$root/run/pathproof log=$root/var/log/pathproof config=$root/etc/pathproof/$1.json
+target=$root/sys/kernel/config/nvmet rbd=$root/sys/bus/rbd mapper=$root/dev/mapper
+mkdir -p $run $log
+exec >>$log/$name.log 2>&1
 
-say() { read -r up idle </proc/uptime; echo "up=$up $name supervisor: $*"; }
+say() { echo "$(date -u +%FT%T.%3NZ) $name supervisor: $*"; }
 
 shut() { rm -f $target/ports/*/subsystems/*; }
 
 clean() {
-  for device in /dev/mapper/pathproof-*; do
+  for device in $mapper/pathproof-*; do
     [ -e "$device" ] && dmsetup message "\${device##*/}" 0 fail_if_no_path
   done
   for namespace in $target/subsystems/*/namespaces/*; do
@@ -69,32 +72,45 @@ clean() {
     for group in "$port"/ana_groups/*; do [ "\${group##*/}" = 1 ] || rmdir "$group"; done
     rmdir "$port"
   done
-  for device in /dev/mapper/pathproof-*; do
+  for device in $mapper/pathproof-*; do
     [ -e "$device" ] && DM_DISABLE_UDEV=1 dmsetup remove "\${device##*/}"
   done
-  for image in /sys/bus/rbd/devices/*; do
-    [ -d "$image" ] && echo "\${image##*/} force" >/sys/bus/rbd/remove_single_major
+  for image in $rbd/devices/*; do
+    [ -d "$image" ] && echo "\${image##*/} force" >$rbd/remove_single_major
   done
   say "clean"
 }
 
 # A signal must not keep it from taking down what it started.
 trap : HUP INT TERM
-exec 9>$run/$name.lock
-flock -n 9 || { say "waits for the cleaning up after an earlier incarnation"; flock 9; }
+# The one lock is held until the process is on its way, the other one until all that it left is gone.
+exec 8>$run/$name.start 9>$run/$name.lock
+flock -n 8 || { say "is being started already"; exit 1; }
+if ! flock -n 9; then
+  # It may have been killed this very moment.
+  for i in 1 2 3 4 5 6 7 8 9 10; do [ ! -e $run/$name.pid ] || sleep 0.1; done
+  [ ! -e $run/$name.pid ] || { say "runs already"; exit 1; }
+  say "waits until the last incarnation is cleaned up"
+  flock 9
+fi
 rm -f $run/$name.exit $run/$name.clean
+# Left alone by a supervisor that was killed itself.
+{ read -r old <$run/$name.pid; } 2>/dev/null && grep -qs "$program" /proc/$old/cmdline && kill -KILL $old
 shut
 clean
-node "$program" "$config" 9>&- &
+node "$program" "$config" 8>&- 9>&- &
 child=$!
+exec 8>&-
 echo $child >$run/$name.pid.new && mv $run/$name.pid.new $run/$name.pid
-status=129
+wait $child
+status=$?
+# A signal ended the wait, not the process.
 while kill -0 $child 2>/dev/null; do
   wait $child
   status=$?
 done
 shut
-rm -f $run/$name.pid
+rm -f $run/$name.pid $run/$name.sock
 echo $status >$run/$name.exit.new && mv $run/$name.exit.new $run/$name.exit
 say "process $child ended with status $status"
 clean
