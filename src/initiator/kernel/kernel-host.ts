@@ -10,6 +10,7 @@ import { readCounters } from './counters.js';
 import { HostState } from './host-state.js';
 import { KernelLog } from './kernel-log.js';
 import type { KernelLogEvent } from './kernel-log.js';
+import type { OpenLines } from './line-source.js';
 import { runProgram } from './nvme-cli.js';
 import type { RunProgram } from './nvme-cli.js';
 import type { TrafficWindow } from './path-counters.js';
@@ -35,6 +36,8 @@ export interface KernelHostOptions extends KernelHostSettings {
   onBlind: (error: Error) => void;
   roots?: KernelRoots;
   run?: RunProgram;
+  /** For tests: reads the kernel's log and the trace. */
+  openLines?: OpenLines;
 }
 
 /** How long `connect` waits for a usable path to every namespace; the harness gives a request a minute. */
@@ -68,8 +71,9 @@ export class KernelHost {
       gatewayOf: ({ traddr, trsvcid }) => controllers.find((each) => each.traddr === traddr && each.trsvcid === trsvcid)?.gateway ?? `${traddr}:${trsvcid}`,
       causeOf: (controller) => this.#causeOf(controller),
     });
-    this.#log = new KernelLog({ dev: roots.dev, now: ownNowUs, onEvent: (event) => this.#logged(event), onProblem: log });
-    this.#trace = new NvmeTrace({ tracing: roots.tracing, name: `pathproof-${name}`, onFact: (fact) => this.#traced(fact), onProblem: log });
+    const lines = options.openLines === undefined ? {} : { open: options.openLines };
+    this.#log = new KernelLog({ dev: roots.dev, now: ownNowUs, onEvent: (event) => this.#logged(event), onProblem: log, ...lines });
+    this.#trace = new NvmeTrace({ tracing: roots.tracing, name: `pathproof-${name}`, onFact: (fact) => this.#traced(fact), onProblem: log, ...lines });
     this.#log.start();
     this.#trace.start();
     this.#sampler = new Sampler({ nqn, roots, entry: options.samplerEntry, onMessage: (message) => this.#sampled(message), onError: options.onBlind });
@@ -80,15 +84,15 @@ export class KernelHost {
    * what went wrong on the way, one line per path. An infra error (HOST_NO_PATH) with these lines if a namespace
    * stays without a path.
    */
-  async connect(namespaces: readonly string[]): Promise<{ problems: string[] }> {
+  async connect(namespaces: readonly string[], maxMs = usableMaxMs): Promise<{ problems: string[] }> {
     const { problems } = await this.#connector.connect();
     await this.#sampler.flush();
     const missing = (): string[] => {
       const usable = this.#state.usableNamespaces();
       return namespaces.filter((uuid) => !usable.has(uuid.toLowerCase()));
     };
-    if (!(await this.#until(() => missing().length === 0, usableMaxMs))) {
-      throw infraError('HOST_NO_PATH', `no usable path within ${usableMaxMs / 1_000} s to ${missing().join(', ')}${problems.length === 0 ? '' : `; ${problems.join('; ')}`}`, { details: problems });
+    if (!(await this.#until(() => missing().length === 0, maxMs))) {
+      throw infraError('HOST_NO_PATH', `no usable path within ${maxMs / 1_000} s to ${missing().join(', ')}${problems.length === 0 ? '' : `; ${problems.join('; ')}`}`, { details: problems });
     }
     const policy = this.#connector.policy();
     if (policy !== this.#options.policy) problems.push(`the path policy is ${policy ?? 'not shown'} instead of ${this.#options.policy}`);
