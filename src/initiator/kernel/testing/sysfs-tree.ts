@@ -6,6 +6,8 @@ import type { KernelRoots, SysfsCalls } from '../sysfs.js';
 export const testNqn = 'nqn.2026-01.io.pathproof:test';
 export const uuidOf = (nsid: number): string => `00000000-0000-4000-8000-00000000000${nsid}`;
 
+const attributeBytes = 256;
+
 export interface TreeController {
   name: string;
   traddr: string;
@@ -69,7 +71,10 @@ export class SysfsTree {
   write(path: string, text: string): void {
     const file = join(this.roots.sys, path);
     fs.mkdirSync(dirname(file), { recursive: true });
-    fs.writeFileSync(file, `${text}\n`);
+    // In one write and always as long: a reader in another thread must see the old text or the new one, as with sysfs.
+    const fd = fs.openSync(file, fs.constants.O_WRONLY | fs.constants.O_CREAT, 0o644);
+    fs.writeSync(fd, `${text}\n`.padEnd(attributeBytes, '\n'), 0);
+    fs.closeSync(fd);
   }
 
   addController({ name, traddr, state = 'live', cntlid = 1, nqn = testNqn, hostnqn = 'nqn.host' }: TreeController): void {
