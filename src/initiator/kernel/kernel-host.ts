@@ -42,6 +42,8 @@ export interface KernelHostOptions extends KernelHostSettings {
 
 /** How long `connect` waits for a usable path to every namespace; the harness gives a request a minute. */
 export const usableMaxMs = 30_000;
+/** How long `connect` then waits until every live controller has a path to every namespace. */
+const settleMaxMs = 5_000;
 /** What the kernel's log says of a controller explains a change of its state for so long. */
 const causeMaxUs = 5_000_000;
 
@@ -85,7 +87,7 @@ export class KernelHost {
    * stays without a path.
    */
   async connect(namespaces: readonly string[], maxMs = usableMaxMs): Promise<{ problems: string[] }> {
-    const { problems } = await this.#connector.connect();
+    const { problems, connected, kept } = await this.#connector.connect();
     await this.#sampler.flush();
     const missing = (): string[] => {
       const usable = this.#state.usableNamespaces();
@@ -94,6 +96,10 @@ export class KernelHost {
     if (!(await this.#until(() => missing().length === 0, maxMs))) {
       throw infraError('HOST_NO_PATH', `no usable path within ${maxMs / 1_000} s to ${missing().join(', ')}${problems.length === 0 ? '' : `; ${problems.join('; ')}`}`, { details: problems });
     }
+    // A controller that is there finds its namespaces a little later.
+    const pathless = (): string[] => [...connected, ...kept].flatMap((name) => this.#missingPaths(name, namespaces));
+    await this.#until(() => pathless().length === 0, settleMaxMs);
+    problems.push(...pathless());
     const policy = this.#connector.policy();
     if (policy !== this.#options.policy) problems.push(`the path policy is ${policy ?? 'not shown'} instead of ${this.#options.policy}`);
     return { problems };
@@ -176,6 +182,15 @@ export class KernelHost {
       await this.#trace.stop();
     })();
     return this.#closed;
+  }
+
+  /** The namespaces to which a controller has no path, in words; none for one that is not live. */
+  #missingPaths(name: string, namespaces: readonly string[]): string[] {
+    const seen = this.#state.controllers.find((controller) => controller.name === name);
+    if (seen === undefined) return [`${name} was connected, but is not there any more`];
+    if (seen.state !== 'live') return [];
+    const has = new Set(this.#state.paths.filter((path) => path.controller === name).map(({ nsUuid }) => nsUuid));
+    return namespaces.filter((uuid) => !has.has(uuid.toLowerCase())).map((uuid) => `${name} (${this.#state.gatewayOf(name)}) shows no path to ${uuid}`);
   }
 
   #sampled(message: SamplerMessage): void {
