@@ -13,6 +13,27 @@ const io = (nsid: number, fromUs: number, writes: number): HistoryEvent => stamp
 });
 
 describe('LiveView', () => {
+  it('asks one live controller of a gateway, and all that are live', () => {
+    const view = new LiveView();
+    const second = (ana: 'optimized' | 'inaccessible', controllerState: 'live' | 'connecting' = 'live'): HistoryEvent => ({ ...path('gw1', 1, ana, controllerState), path: 'gw1n1-b' }) as HistoryEvent;
+    view.apply(path('gw1', 1, 'optimized'));
+    view.apply(second('inaccessible'));
+    expect(view.ownerOf(1)).toBeNull();
+    view.apply(second('inaccessible', 'connecting'));
+    expect(view.ownerOf(1)).toBe('gw1');
+    view.apply(path('gw1', 1, 'optimized', 'connecting'));
+    expect(view.ownerOf(1)).toBeNull();
+  });
+
+  it('forgets a dead controller once another has its address', () => {
+    const view = new LiveView();
+    const controller = (name: string, state: 'live' | 'dead', address: string): HistoryEvent => stamped({ type: 'host.controller', host: 'host1', controller: name, gateway: 'gw1', address, cntlid: 1, state });
+    for (const event of [controller('nvme0', 'live', 'a:1'), controller('nvme1', 'live', 'b:1'), controller('nvme0', 'dead', 'a:1')]) view.apply(event);
+    expect(view.controllersOf('gw1')).toEqual(['dead', 'live']);
+    view.apply(controller('nvme4', 'live', 'a:1'));
+    expect(view.controllersOf('gw1')).toEqual(['live', 'live']);
+  });
+
   it('names an owner only if all its paths of the group are optimized on a live controller, and nobody else’s are', () => {
     const view = new LiveView();
     expect(view.ownerOf(1)).toBeNull();

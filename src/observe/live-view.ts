@@ -10,7 +10,7 @@ interface IoView { atUs: number; fromUs: number; reads: number; writes: number; 
  */
 export class LiveView {
   readonly #paths = new Map<string, PathView>();
-  readonly #controllers = new Map<string, { gateway: string; state: ControllerStateName; sinceUs: number }>();
+  readonly #controllers = new Map<string, { gateway: string; address: string; state: ControllerStateName; sinceUs: number }>();
   readonly #io = new Map<number, IoView>();
   readonly #gatewayStates = new Map<string, Extract<HistoryEvent, { type: 'gw.state' }>>();
   readonly #waiters = new Set<() => void>();
@@ -29,7 +29,9 @@ export class LiveView {
         this.#paths.delete(event.path);
         break;
       case 'host.controller':
-        this.#controllers.set(event.controller, { gateway: event.gateway, state: event.state, sinceUs: event.tUs });
+        // A kernel host that connects anew gives another name: what is dead at that address is replaced.
+        for (const [name, known] of this.#controllers) if (name !== event.controller && known.state === 'dead' && known.address === event.address) this.#controllers.delete(name);
+        this.#controllers.set(event.controller, { gateway: event.gateway, address: event.address, state: event.state, sinceUs: event.tUs });
         break;
       case 'mon.map':
         this.monitor = event.gateways;
@@ -46,15 +48,21 @@ export class LiveView {
     for (const waiter of this.#waiters) waiter();
   }
 
-  /** Gateways whose live controllers show the ANA group optimized on every path that they have to it. */
+  /**
+   * Gateways that show the ANA group optimized for each of its namespaces: on all paths of live controllers, of
+   * which there must be one. A controller that is not live (one of two networks is down) says nothing.
+   */
   optimizedAt(group: number): string[] {
-    const found = new Map<string, boolean>();
+    const found = new Map<string, Map<string, 'optimized' | 'not' | 'silent'>>();
     for (const path of this.#paths.values()) {
       if (path.anaGroup !== group) continue;
-      const optimized = path.controllerState === 'live' && path.ana === 'optimized';
-      found.set(path.gateway, (found.get(path.gateway) ?? true) && optimized);
+      const namespaces = found.get(path.gateway) ?? new Map<string, 'optimized' | 'not' | 'silent'>();
+      found.set(path.gateway, namespaces);
+      const before = namespaces.get(path.nsUuid) ?? 'silent';
+      if (path.controllerState !== 'live') namespaces.set(path.nsUuid, before);
+      else namespaces.set(path.nsUuid, path.ana === 'optimized' && before !== 'not' ? 'optimized' : 'not');
     }
-    return [...found].filter(([, optimized]) => optimized).map(([gateway]) => gateway);
+    return [...found].filter(([, namespaces]) => [...namespaces.values()].every((state) => state === 'optimized')).map(([gateway]) => gateway);
   }
 
   /** The gateway that serves the group in the host's eyes; null when none or more than one does. */

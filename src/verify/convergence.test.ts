@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { convergence } from './convergence.js';
 import { healthyRun, moments as m } from './testing/healthy-run.js';
-import { mapEvent, pathEvent, targetEvent } from './testing/run.js';
+import { mapEvent, pathEvent, targetEvent, twoFabrics } from './testing/run.js';
 import type { DraftRun } from './testing/run.js';
 
 const check = (run: DraftRun): ReturnType<typeof convergence.check> => convergence.check(run.input);
@@ -11,6 +11,13 @@ describe('convergence', () => {
     const result = await check(healthyRun());
     expect(result).toMatchObject({ verdict: 'pass', metrics: { convergenceMs: m.homePath - m.heal, convergenceBoundMs: 3000 } });
     expect(result.summary).toBe('2 ANA groups optimized exactly once, each at its own gateway, 1950.0 ms after +5.000000 s (bound 3000.0 ms), and until the end');
+  });
+
+  it('counts gateways, not paths', async () => {
+    const run = twoFabrics(healthyRun());
+    expect(await check(run)).toMatchObject({ verdict: 'pass', metrics: { convergenceMs: m.homePath - m.heal } });
+    run.add(9800, { ...pathEvent('gw2', 3, 'optimized'), path: 'gw2:nvme2:n3-b' });
+    expect((await check(run)).summary).toContain('host1 sees namespace 3 (ANA group 1) optimized at gw1 and gw2 instead of gw1');
   });
 
   it('passes a run without faults from the start', async () => {

@@ -89,16 +89,17 @@ class ConvergenceState {
   missing(): string[] {
     const { gateways, namespaces, hosts } = this.#input.plan.topology;
     const missing: string[] = [];
-    const ownersOf = new Map<string, string[]>();
+    // A gateway may have several paths to a namespace: it is one owner.
+    const ownersOf = new Map<string, Set<string>>();
     for (const path of this.#view.paths()) {
       if (!isOptimized(path)) continue;
       const key = `${path.host}\n${path.nsUuid}`;
-      ownersOf.set(key, [...(ownersOf.get(key) ?? []), path.gateway]);
+      ownersOf.set(key, (ownersOf.get(key) ?? new Set()).add(path.gateway));
     }
     for (const { name: host } of hosts) {
       for (const { uuid, nsid, anaGroup } of namespaces) {
         const own = gateways.find((gateway) => gateway.anaGroup === anaGroup)?.name;
-        const owners = ownersOf.get(`${host}\n${uuid}`) ?? [];
+        const owners = [...(ownersOf.get(`${host}\n${uuid}`) ?? [])];
         if (owners.length !== 1 || owners[0] !== own) {
           missing.push(`${host} sees namespace ${nsid} (ANA group ${anaGroup}) optimized at ${owners.length === 0 ? 'no gateway' : owners.join(' and ')} instead of ${own ?? 'nowhere'}`);
         }

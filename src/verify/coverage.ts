@@ -17,6 +17,11 @@ export const lookGapShareOfTimers = 1 / 4;
  */
 export const sampledLookGapMaxUs = 100_000;
 
+/** Whether the hosts of a plan are looked at again and again, so that what happens between two looks stays unseen. */
+export function isSampled(plan: { lab: string }): boolean {
+  return !changeDrivenLabs.includes(plan.lab);
+}
+
 /**
  * The longest time that an observer of the hosts or the monitor may go without a look, microseconds. The monitor sends
  * no I/O, and each of its maps has a number: what was not looked at in time shows as a gap in the numbers.
@@ -24,7 +29,7 @@ export const sampledLookGapMaxUs = 100_000;
 export function lookGapLimitUs(plan: Pick<Plan, 'shape'> & { lab: string }, observer: string): number {
   const { beaconGraceMs, katoMs } = plan.shape.timers;
   const limitUs = Math.min(beaconGraceMs, katoMs) * 1000 * lookGapShareOfTimers;
-  return changeDrivenLabs.includes(plan.lab) || observes(observer, 'monitor') ? limitUs : Math.min(limitUs, sampledLookGapMaxUs);
+  return isSampled(plan) && !observes(observer, 'monitor') ? Math.min(limitUs, sampledLookGapMaxUs) : limitUs;
 }
 
 /** A stretch of the judged period in which nothing was looked at. */

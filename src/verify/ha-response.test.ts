@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { haResponse } from './ha-response.js';
 import { groupSteps } from './monitor-order.js';
 import { healthyRun, moments as m } from './testing/healthy-run.js';
-import { mapEvent, pathEvent } from './testing/run.js';
+import { countPaths, mapEvent, pathEvent, pathIo, t } from './testing/run.js';
+import type { PathIo } from '../history/events.js';
 import type { DraftRun } from './testing/run.js';
 
 const check = (run: DraftRun): ReturnType<typeof haResponse.check> => haResponse.check(run.input);
@@ -43,6 +44,48 @@ describe('ha-response', () => {
     const run = healthyRun();
     run.changeOps(({ path, ns, what }) => what === 'write' && ns !== 1 && path!.startsWith('gw2'), () => ({ path: 'gw9:nvme9:q1' }));
     expect((await check(run)).summary).toBe('gw2 became optimized for ANA group 1 950.0 ms after kill, but no write completed through it before the heal');
+  });
+
+  describe('with a host that cannot tell the path of an operation', () => {
+    const carried = pathIo('gw2', 1, { writes: 9, bytesWritten: 36_864, inflightBefore: 2 });
+    const during = (ms: number): boolean => ms >= m.takeover && ms < m.heal;
+
+    it('passes a takeover when the counters of the new paths moved', async () => {
+      const run = countPaths(healthyRun(), (ms) => [pathIo('gw1', 1), during(ms) ? carried : pathIo('gw2', 1)]);
+      expect(await check(run)).toMatchObject({ verdict: 'pass', summary: expect.stringMatching(/\(\d{3} writes meanwhile, 294912 bytes through it by its paths' counters\)/) as string });
+    });
+
+    it('fails when they were read all the time and nothing went through', async () => {
+      // Requests without bytes are those that the kernel took off the path again.
+      const run = countPaths(healthyRun(), () => [pathIo('gw1', 1, { writes: 9, bytesWritten: 36_864 }), pathIo('gw2', 1, { writes: 3, reads: 5, bytesRead: 20_480 })]);
+      expect(await check(run)).toMatchObject({ verdict: 'fail', summary: 'gw2 became optimized for ANA group 1 950.0 ms after kill, but no write completed through it before the heal' });
+    });
+
+    it.each<[string, string, (ms: number) => PathIo[] | undefined]>([
+      ['the counters were never read', "no counters of a path through gw2 were read in that time", () => undefined],
+      ['the new path was not among them', 'no counters of a path through gw2 were read in that time', () => [pathIo('gw1', 1)]],
+      ['they moved before the takeover and were not read all the time after it', "the counters of gw2's paths were not read for 1500 ms", (ms) => (ms < m.takeover ? [carried] : ms < 3100 || ms > 4700 ? [pathIo('gw2', 1)] : undefined)],
+      ['what ended may have been sent earlier', 'all of the 2 requests', (ms) => (ms === 3000 ? [pathIo('gw2', 1, { writes: 2, bytesWritten: 8192, inflightBefore: 2 })] : [pathIo('gw2', 1)])],
+      ['what ended may have been errors', 'all of the 2 requests', (ms) => (ms === 3000 ? [pathIo('gw2', 1, { writes: 2, bytesWritten: 8192, errors: 2 })] : [pathIo('gw2', 1)])],
+    ])('cannot tell when %s', async (_what, why, rows) => {
+      const result = await check(countPaths(healthyRun(), rows));
+      expect(result.verdict).toBe('unknown');
+      expect(result.summary).toContain(`it cannot be told whether any write completed through it: ${why}`);
+    });
+
+    it('takes failed operations for errors of the path where the kernel counts none', async () => {
+      const rows = (ms: number): PathIo[] => [pathIo('gw2', 1, ms === 3000 ? { writes: 1, bytesWritten: 4096, errors: null } : { errors: null })];
+      expect((await check(countPaths(healthyRun(), rows))).verdict).toBe('pass');
+      const failing = countPaths(healthyRun(), rows);
+      failing.ops.push({ what: 'read', fromUs: t(3100), toUs: t(3200), outcome: 'fail', path: null });
+      expect((await check(failing)).verdict).toBe('unknown');
+    });
+
+    it('fails when no I/O completed at all', async () => {
+      const run = countPaths(healthyRun(), () => [carried]);
+      run.removeOps(({ ns, fromUs }) => ns !== 1 && fromUs >= t(m.takeover) && fromUs < t(m.heal));
+      expect((await check(run)).summary).toContain('but no write completed through it before the heal');
+    });
   });
 
   it('asks a read-only workload for reads', async () => {

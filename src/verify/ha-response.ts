@@ -1,4 +1,5 @@
-import { scanJournal } from './journal-scan.js';
+import { pathUnknown, scanJournal } from './journal-scan.js';
+import { countedIo } from './path-io.js';
 import { activeBefore, fencingOf, groupSteps } from './monitor-order.js';
 import type { GroupStep } from './monitor-order.js';
 import { Findings } from './result.js';
@@ -63,16 +64,32 @@ async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Fi
   const scan = await scanJournal(input);
   const members = plan.topology.namespaces.filter(({ anaGroup }) => anaGroup === group);
   const needsWrite = plan.workload.readPercent < 100 && members.some(({ idle }) => !idle);
-  let operations = 0;
-  for (const { uuid } of members) {
-    const { reads, writes, probes } = scan.tally({ nsUuid: uuid, gateway: takenBy, fromUs: tookOverUs, toUs: healUs });
-    operations += needsWrite ? writes : reads + writes + probes;
-  }
+  const operationsBy = (gateway: string): number => members.reduce((sum, { uuid }) => {
+    const { reads, writes, probes } = scan.tally({ nsUuid: uuid, gateway, fromUs: tookOverUs, toUs: healUs });
+    return sum + (needsWrite ? writes : reads + writes + probes);
+  }, 0);
+  const operations = operationsBy(takenBy!);
+  let through = `${count(operations, needsWrite ? 'write' : 'operation')} through it`;
   if (members.length > 0 && operations === 0) {
-    findings.fail(`${takenBy} became optimized for ANA group ${group} ${ms(tookUs)} after ${fault}, but no ${needsWrite ? 'write' : 'I/O'} completed through it before the heal`, { tUs: tookOverUs, events: [takeover.event!] });
-    return;
+    const what = needsWrite ? 'write' : 'I/O';
+    const more = { tUs: tookOverUs, events: [takeover.event!] };
+    const became = `${takenBy} became optimized for ANA group ${group} ${ms(tookUs)} after ${fault}, but`;
+    // A kernel host cannot tell the path of an operation; its paths' counters can tell whether they carried any.
+    const pathless = operationsBy(pathUnknown);
+    const counted = pathless === 0 ? undefined : countedIo(input, {
+      gateway: takenBy!, nsUuids: members.map(({ uuid }) => uuid), writesOnly: needsWrite, failedOps: scan.failedOps, fromUs: tookOverUs, toUs: healUs,
+    });
+    if (counted === undefined || counted.kind === 'none') {
+      findings.fail(`${became} no ${what} completed through it before the heal`, more);
+      return;
+    }
+    if (counted.kind === 'unknown') {
+      findings.unknown(`${became} it cannot be told whether any ${what} completed through it: ${counted.why}`, more);
+      return;
+    }
+    through = `${count(pathless, needsWrite ? 'write' : 'operation')} meanwhile, ${counted.bytes} bytes through it by its paths' counters`;
   }
-  moved.push(`ANA group ${group} moved from ${ownerBefore} to ${takenBy} ${ms(tookUs)} after ${fault} (${count(operations, needsWrite ? 'write' : 'operation')} through it)`);
+  moved.push(`ANA group ${group} moved from ${ownerBefore} to ${takenBy} ${ms(tookUs)} after ${fault} (${through})`);
 }
 
 /** How long the system may take to answer the fault: the stall that the plan allows after its injection. */

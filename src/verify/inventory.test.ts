@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { EventBody } from '../history/events.js';
 import { inventory } from './inventory.js';
 import { healthyRun } from './testing/healthy-run.js';
+import { twoFabrics } from './testing/run.js';
 import type { DraftRun } from './testing/run.js';
 
 type Inventory = Extract<EventBody, { type: 'host.inventory' }>;
@@ -50,6 +51,17 @@ describe('inventory', () => {
   it('fails what was wrong from the start', async () => {
     const run = healthyRun().change('host.inventory', () => true, controller('gw1', { state: 'dead' }));
     expect((await check(run)).evidence.map(({ text }) => text)).toContain('host1 at start: no live controller at gw1 (nvme1 dead)');
+  });
+
+  it('misses one of two controllers at a gateway that does not come back', async () => {
+    expect(await check(twoFabrics(healthyRun()))).toMatchObject({ verdict: 'pass', metrics: { controllersSeen: 8 } });
+    const halfDead = twoFabrics(healthyRun()).change('host.inventory', ({ label }) => label === 'end', ({ controllers }) => ({
+      controllers: controllers.map((each) => (each.controller === 'nvme1-b' ? { ...each, state: 'connecting' as const } : each)),
+    }));
+    expect(await check(halfDead)).toMatchObject({ verdict: 'fail', summary: 'host1: 2 controllers were live at gw1 at the start, 1 at the end' });
+    // Under new names, as a kernel gives them, they are back.
+    const renamed = twoFabrics(healthyRun()).change('host.inventory', ({ label }) => label === 'end', ({ controllers }) => ({ controllers: controllers.map((each) => ({ ...each, controller: `new-${each.controller}` })) }));
+    expect((await check(renamed)).verdict).toBe('pass');
   });
 
   it('leaves discovery controllers aside', async () => {

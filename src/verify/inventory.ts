@@ -14,8 +14,8 @@ const discoveryNqn = 'nqn.2014-08.org.nvmexpress.discovery';
 
 /**
  * Proves that at the end each host has what it had at the start and what the topology says: the same
- * namespaces with unchanged identities, and a live controller at every gateway, of the same subsystem, with a
- * controller id of that gateway's range and of no other controller.
+ * namespaces with unchanged identities, and as many live controllers at every gateway, at least one, of the same
+ * subsystem, each with a controller id of that gateway's range and of no other controller.
  */
 export const inventory: Checker = {
   name: 'inventory',
@@ -93,7 +93,7 @@ function checkControllers(inventoryEvent: Inventory, topology: Topology, finding
   return controllers.length;
 }
 
-/** The topology is checked for both; this names what changed between them, e.g. an address. */
+/** The topology is checked for both; this names what changed between them, e.g. an address, or that one of several paths is not back. */
 function checkUnchanged(start: Inventory, end: Inventory, findings: Findings): void {
   for (const before of start.namespaces) {
     const after = end.namespaces.find(({ uuid }) => uuid === before.uuid);
@@ -104,6 +104,17 @@ function checkUnchanged(start: Inventory, end: Inventory, findings: Findings): v
     for (const field of ['nguid', 'nsid', 'anaGroup', 'blockSize', 'blocks'] as const) {
       if (before[field] !== after[field]) findings.fail(`${end.host}: namespace ${before.nsid} changed its ${field} from ${before[field]} to ${after[field]}`, { events: [start.seq, end.seq] });
     }
+  }
+  const live = ({ controllers }: Inventory): Map<string, number> => {
+    const counts = new Map<string, number>();
+    for (const { gateway, state, subnqn } of controllers) if (state === 'live' && subnqn !== discoveryNqn) counts.set(gateway, (counts.get(gateway) ?? 0) + 1);
+    return counts;
+  };
+  const after = live(end);
+  for (const [gateway, before] of live(start)) {
+    const now = after.get(gateway) ?? 0;
+    // None at all was told already.
+    if (now > 0 && now < before) findings.fail(`${end.host}: ${before} controllers were live at ${gateway} at the start, ${now} at the end`, { events: [start.seq, end.seq] });
   }
   const nqns = new Set([...start.controllers, ...end.controllers].map(({ subnqn }) => subnqn).filter((nqn) => nqn !== discoveryNqn));
   if (nqns.size > 1) findings.fail(`${end.host}: controllers of several subsystems: ${[...nqns].join(', ')}`, { events: [start.seq, end.seq] });

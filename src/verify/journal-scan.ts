@@ -53,7 +53,7 @@ export interface JournalScan {
   /**
    * I/O of `load` and `probe` that ended ok in [fromUs, toUs); both must be edges (see `scanEdges`) or infinite.
    * An operation that was in flight across an edge is not counted at all: what was invoked before a fault says
-   * nothing about the time after it. `gateway`: only through that one.
+   * nothing about the time after it. `gateway`: only through that one (`pathUnknown`: of which no path is known).
    */
   tally(selection: { nsUuid: string; gateway?: string | undefined; fromUs: number; toUs: number }): Tally;
   problems: string[];
@@ -85,6 +85,8 @@ interface Cell {
   tally: Tally;
 }
 
+/** Stands for the gateway of an operation whose host cannot tell its path. */
+export const pathUnknown = '';
 /** What an operation ends with that the workload gave up (workload/device.ts). */
 const abortedByWorkload = 'ABORTED';
 
@@ -235,7 +237,7 @@ class ScanFold {
   }
 
   #cell(nsUuid: string, path: string | null, segment: number): Cell {
-    const gateway = path === null ? '' : gatewayOf(path);
+    const gateway = path === null ? pathUnknown : gatewayOf(path);
     const key = `${nsUuid}|${gateway}|${segment}`;
     let cell = this.#cells.get(key);
     if (cell === undefined) this.#cells.set(key, (cell = { nsUuid, gateway, segment, tally: { reads: 0, writes: 0, probes: 0, firstUs: Infinity } }));

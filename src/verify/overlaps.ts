@@ -11,17 +11,24 @@ export interface Overlap extends Period {
   anaGroup: number;
   /** Set for the host's view. */
   nsid: number | undefined;
-  /** Paths (host's view) or gateways, sorted. */
+  /** The gateways, in the host's view with their paths, in the monitor's with their states; sorted. */
   owners: string[];
   /** Sum of the clock errors of the two events that bound it, microseconds. */
   errUs: number;
   events: number[];
 }
 
+/** A gateway that offered the thing, and by what (a path, a state): several paths of one gateway are one owner. */
+interface Owner {
+  gateway: string;
+  by: string;
+}
+
 interface OpenOverlap {
   fromUs: number;
   errUs: number;
-  owners: string[];
+  /** By what each gateway offered it meanwhile. */
+  owners: Map<string, Set<string>>;
   event: number;
   anaGroup: number;
   nsid: number | undefined;
@@ -32,20 +39,21 @@ class OverlapTracker {
   readonly overlaps: Overlap[] = [];
   readonly #open = new Map<string, OpenOverlap>();
   readonly #seenBy: (key: string) => string;
+  readonly #words: (gateway: string, by: string[]) => string;
 
-  constructor(seenBy: (key: string) => string) {
+  constructor(seenBy: (key: string) => string, words: (gateway: string, by: string[]) => string) {
     this.#seenBy = seenBy;
+    this.#words = words;
   }
 
-  set(key: string, owners: string[], event: HistoryEvent, anaGroup: number, nsid: number | undefined): void {
-    const open = this.#open.get(key);
-    if (owners.length >= 2 && open === undefined) {
-      this.#open.set(key, { fromUs: event.tUs, errUs: event.errUs, owners: [...owners].sort(), event: event.seq, anaGroup, nsid });
-    } else if (owners.length >= 2 && open !== undefined) {
-      open.owners = [...new Set([...open.owners, ...owners])].sort();
-    } else if (open !== undefined) {
-      this.#close(key, open, event.tUs, event.errUs, [event.seq]);
+  set(key: string, owners: readonly Owner[], event: HistoryEvent, anaGroup: number, nsid: number | undefined): void {
+    let open = this.#open.get(key);
+    if (new Set(owners.map(({ gateway }) => gateway)).size < 2) {
+      if (open !== undefined) this.#close(key, open, event.tUs, event.errUs, [event.seq]);
+      return;
     }
+    if (open === undefined) this.#open.set(key, (open = { fromUs: event.tUs, errUs: event.errUs, owners: new Map(), event: event.seq, anaGroup, nsid }));
+    for (const { gateway, by } of owners) open.owners.set(gateway, (open.owners.get(gateway) ?? new Set()).add(by));
   }
 
   end(tUs: number): void {
@@ -54,23 +62,24 @@ class OverlapTracker {
 
   #close(key: string, open: OpenOverlap, toUs: number, errUs: number, events: number[]): void {
     this.#open.delete(key);
-    const { fromUs, owners, anaGroup, nsid } = open;
+    const { fromUs, anaGroup, nsid } = open;
     // Two changes in one microsecond: no time in which both were true.
     if (toUs <= fromUs) return;
+    const owners = [...open.owners].map(([gateway, by]) => this.#words(gateway, [...by].sort())).sort();
     this.overlaps.push({ seenBy: this.#seenBy(key), fromUs, toUs, owners, anaGroup, nsid, errUs: open.errUs + errUs, events: [open.event, ...events] });
   }
 }
 
-/** The host's view: two live controllers whose paths to one namespace are optimized. Exact: every change is an event. */
+/** The host's view: live controllers of two gateways whose paths to one namespace are optimized. As exact as the host looks. */
 export function hostOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
   const view = new HostView();
-  const tracker = new OverlapTracker((key) => key.slice(0, key.indexOf('\n')));
+  const tracker = new OverlapTracker((key) => key.slice(0, key.indexOf('\n')), (gateway, paths) => `${gateway} (${paths.join(', ')})`);
   for (const event of inTimeOrder(events)) {
     if (event.tUs > endUs) break;
     const change = view.apply(event);
     const path: PathEvent | undefined = change?.after ?? change?.before;
     if (path === undefined) continue;
-    const owners = view.optimized(path.host, path.nsUuid).map(({ path: name, gateway }) => `${gateway} (${name})`);
+    const owners = view.optimized(path.host, path.nsUuid).map(({ path: by, gateway }) => ({ gateway, by }));
     tracker.set(`${path.host}\n${path.nsUuid}`, owners, event, path.anaGroup, path.nsid);
   }
   tracker.end(endUs);
@@ -79,15 +88,15 @@ export function hostOverlaps(events: readonly HistoryEvent[], endUs: number): Ov
 
 /** The monitor's maps: two gateways in a state that it exports as optimized (ACTIVE or WAIT_BLOCKLIST_CMPL). */
 export function monitorOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
-  const tracker = new OverlapTracker(() => 'monitor');
+  const tracker = new OverlapTracker(() => 'monitor', (gateway, states) => `${gateway} ${states.join(' and ')}`);
   for (const event of inTimeOrder(events)) {
     if (event.type !== 'mon.map' || event.tUs > endUs) continue;
-    const owners = new Map<string, string[]>();
+    const owners = new Map<string, Owner[]>();
     for (const gateway of event.gateways) {
       for (const [group, state] of Object.entries(gateway.states)) {
         const list = owners.get(group) ?? [];
         owners.set(group, list);
-        if (state === 'ACTIVE' || state === 'WAIT_BLOCKLIST_CMPL') list.push(`${gateway.id} ${state}`);
+        if (state === 'ACTIVE' || state === 'WAIT_BLOCKLIST_CMPL') list.push({ gateway: gateway.id, by: state });
       }
     }
     for (const [group, list] of owners) tracker.set(group, list, event, Number(group), undefined);
@@ -102,7 +111,7 @@ export function monitorOverlaps(events: readonly HistoryEvent[], endUs: number):
  * without listeners offers no path.
  */
 export function targetOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
-  const tracker = new OverlapTracker(() => 'target');
+  const tracker = new OverlapTracker(() => 'target', (gateway) => gateway);
   const optimizedAt = new Map<string, Set<string>>();
   for (const event of inTimeOrder(events)) {
     if (event.tUs > endUs) break;
@@ -119,7 +128,7 @@ export function targetOverlaps(events: readonly HistoryEvent[], endUs: number): 
     const touched = new Set([...(optimizedAt.get(gateway) ?? []), ...groups]);
     optimizedAt.set(gateway, new Set(groups));
     for (const group of touched) {
-      const owners = [...optimizedAt].flatMap(([name, its]) => (its.has(group) ? [name] : []));
+      const owners = [...optimizedAt].flatMap(([name, its]) => (its.has(group) ? [{ gateway: name, by: group }] : []));
       tracker.set(group, owners, event, Number(group), undefined);
     }
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { singleOptimized } from './single-optimized.js';
 import { healthyRun, moments as m } from './testing/healthy-run.js';
-import { mapEvent, pathEvent, t, targetEvent } from './testing/run.js';
+import { mapEvent, pathEvent, t, targetEvent, twoFabrics } from './testing/run.js';
 import type { DraftRun } from './testing/run.js';
 
 const check = (run: DraftRun): ReturnType<typeof singleOptimized.check> => singleOptimized.check(run.input);
@@ -27,6 +27,27 @@ describe('single-optimized', () => {
     expect(result).toMatchObject({ verdict: 'fail', summary: 'host1: ANA group 1, namespace 1 optimized at gw1 (gw1:nvme1:n1) and gw2 (gw2:nvme2:n1) for 3.0 ms from +1.500000 s' });
     expect(result.evidence[0]).toMatchObject({ tUs: t(1500), toUs: t(1503) });
     expect(result.evidence[0]!.events).toHaveLength(2);
+  });
+
+  it('takes several paths of one gateway for one owner', async () => {
+    expect(await check(twoFabrics(healthyRun()))).toMatchObject({ verdict: 'pass', metrics: { hostOverlaps: 0 } });
+    const run = twoFabrics(healthyRun()).add(1500, pathEvent('gw2', 1, 'optimized')).add(1503, pathEvent('gw2', 1, 'inaccessible'));
+    expect((await check(run)).summary).toBe('host1: ANA group 1, namespace 1 optimized at gw1 (gw1:nvme1:n1, gw1:nvme1:n1-b) and gw2 (gw2:nvme2:n1) for 3.0 ms from +1.500000 s');
+  });
+
+  it('does not hold an overlap against a sampled host that its samples do not resolve', async () => {
+    const sampled = (forMs: number): DraftRun => {
+      const run = overlapping(1500, forMs);
+      // A lab whose host is looked at again and again; the fixture's observer has gaps of 12 ms.
+      (run.plan as { lab: string }).lab = 'qemu';
+      return run;
+    };
+    const short = await check(sampled(12));
+    expect(short).toMatchObject({ verdict: 'pass', metrics: { hostOverlaps: 1 } });
+    expect(short.evidence[0]!.text).toContain('for 12.0 ms from +1.500000 s: shorter than two samples (12.0 ms)');
+    expect(await check(sampled(13))).toMatchObject({ verdict: 'fail', summary: expect.stringContaining('for 13.0 ms') as string });
+    const blind = sampled(40).change('observe.coverage', ({ observer }, ms) => observer === 'host:host1' && ms === 2000, () => ({ maxGapUs: 101_000 }));
+    expect(await check(blind)).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('did not look for 101.0 ms') as string });
   });
 
   it('fails two that lasted to the end', async () => {

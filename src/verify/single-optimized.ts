@@ -1,4 +1,4 @@
-import { coverageOf, holesIn, lookGapLimitUs, observes } from './coverage.js';
+import { coverageOf, holesIn, isSampled, lookGapLimitUs, observes } from './coverage.js';
 import { hostOverlaps, monitorOverlaps, targetOverlaps } from './overlaps.js';
 import type { Overlap } from './overlaps.js';
 import { Findings } from './result.js';
@@ -15,7 +15,8 @@ export const targetResolutionUs = 200_000;
 
 /**
  * Proves that no two gateways were optimized for one ANA group at the same time, in three independent views:
- * the hosts' paths (exact), the monitor's maps (never, no allowance) and the targets' own word (sampled).
+ * the hosts' paths (exact, or as dense as the host is sampled), the monitor's maps (never, no allowance) and the
+ * targets' own word (sampled).
  *
  * An overlap in the host's or the targets' view is excused only in an `OverlapAllowance` of its group: it must
  * begin between the fault (or heal) and the end of what that fault may cause, and last no longer than the bound.
@@ -60,7 +61,7 @@ export const singleOptimized: Checker = {
     const host = hostOverlaps(events, period.toUs);
     const monitor = monitorOverlaps(events, period.toUs);
     const target = targetOverlaps(events, period.toUs);
-    for (const overlap of host) judge(overlap, overlap.errUs, true);
+    for (const overlap of host) judge(overlap, Math.max(overlap.errUs, lookGapUs(input, overlap)), true);
     for (const overlap of monitor) judge(overlap, overlap.errUs, false);
     for (const overlap of target) judge(overlap, Math.max(targetResolutionUs, overlap.errUs), true);
 
@@ -72,6 +73,15 @@ export const singleOptimized: Checker = {
     );
   },
 };
+
+/**
+ * Of a host that is sampled, the end of an overlap is seen up to one gap late, and its paths are read one after the
+ * other: an overlap no longer than the longest gap of that time may have been none. 0: every change is an event.
+ */
+function lookGapUs({ plan, events }: CheckInput, overlap: Overlap): number {
+  if (!isSampled(plan)) return 0;
+  return Math.max(0, ...coverageOf(events, overlap, (observer) => observes(observer, overlap.seenBy)).map(({ maxGapUs }) => maxGapUs));
+}
 
 /** An overlap may begin late in a fault (the takeover comes after the grace), so the window lasts until the fault is gone. */
 function widened(window: AllowanceWindow, { plan, events }: CheckInput, period: Period): AllowanceWindow {

@@ -10,6 +10,7 @@ import { readCounters } from './counters.js';
 import { HostState } from './host-state.js';
 import { KernelLog } from './kernel-log.js';
 import type { KernelLogEvent } from './kernel-log.js';
+import type { OpenLines } from './line-source.js';
 import { runProgram } from './nvme-cli.js';
 import type { RunProgram } from './nvme-cli.js';
 import type { TrafficWindow } from './path-counters.js';
@@ -35,10 +36,14 @@ export interface KernelHostOptions extends KernelHostSettings {
   onBlind: (error: Error) => void;
   roots?: KernelRoots;
   run?: RunProgram;
+  /** For tests: reads the kernel's log and the trace. */
+  openLines?: OpenLines;
 }
 
 /** How long `connect` waits for a usable path to every namespace; the harness gives a request a minute. */
 export const usableMaxMs = 30_000;
+/** How long `connect` then waits until every live controller has a path to every namespace. */
+const settleMaxMs = 5_000;
 /** What the kernel's log says of a controller explains a change of its state for so long. */
 const causeMaxUs = 5_000_000;
 
@@ -68,8 +73,9 @@ export class KernelHost {
       gatewayOf: ({ traddr, trsvcid }) => controllers.find((each) => each.traddr === traddr && each.trsvcid === trsvcid)?.gateway ?? `${traddr}:${trsvcid}`,
       causeOf: (controller) => this.#causeOf(controller),
     });
-    this.#log = new KernelLog({ dev: roots.dev, now: ownNowUs, onEvent: (event) => this.#logged(event), onProblem: log });
-    this.#trace = new NvmeTrace({ tracing: roots.tracing, name: `pathproof-${name}`, onFact: (fact) => this.#traced(fact), onProblem: log });
+    const lines = options.openLines === undefined ? {} : { open: options.openLines };
+    this.#log = new KernelLog({ dev: roots.dev, now: ownNowUs, onEvent: (event) => this.#logged(event), onProblem: log, ...lines });
+    this.#trace = new NvmeTrace({ tracing: roots.tracing, name: `pathproof-${name}`, onFact: (fact) => this.#traced(fact), onProblem: log, ...lines });
     this.#log.start();
     this.#trace.start();
     this.#sampler = new Sampler({ nqn, roots, entry: options.samplerEntry, onMessage: (message) => this.#sampled(message), onError: options.onBlind });
@@ -80,16 +86,20 @@ export class KernelHost {
    * what went wrong on the way, one line per path. An infra error (HOST_NO_PATH) with these lines if a namespace
    * stays without a path.
    */
-  async connect(namespaces: readonly string[]): Promise<{ problems: string[] }> {
-    const { problems } = await this.#connector.connect();
+  async connect(namespaces: readonly string[], maxMs = usableMaxMs): Promise<{ problems: string[] }> {
+    const { problems, connected, kept } = await this.#connector.connect();
     await this.#sampler.flush();
     const missing = (): string[] => {
       const usable = this.#state.usableNamespaces();
       return namespaces.filter((uuid) => !usable.has(uuid.toLowerCase()));
     };
-    if (!(await this.#until(() => missing().length === 0, usableMaxMs))) {
-      throw infraError('HOST_NO_PATH', `no usable path within ${usableMaxMs / 1_000} s to ${missing().join(', ')}${problems.length === 0 ? '' : `; ${problems.join('; ')}`}`, { details: problems });
+    if (!(await this.#until(() => missing().length === 0, maxMs))) {
+      throw infraError('HOST_NO_PATH', `no usable path within ${maxMs / 1_000} s to ${missing().join(', ')}${problems.length === 0 ? '' : `; ${problems.join('; ')}`}`, { details: problems });
     }
+    // A controller that is there finds its namespaces a little later.
+    const pathless = (): string[] => [...connected, ...kept].flatMap((name) => this.#missingPaths(name, namespaces));
+    await this.#until(() => pathless().length === 0, settleMaxMs);
+    problems.push(...pathless());
     const policy = this.#connector.policy();
     if (policy !== this.#options.policy) problems.push(`the path policy is ${policy ?? 'not shown'} instead of ${this.#options.policy}`);
     return { problems };
@@ -172,6 +182,15 @@ export class KernelHost {
       await this.#trace.stop();
     })();
     return this.#closed;
+  }
+
+  /** The namespaces to which a controller has no path, in words; none for one that is not live. */
+  #missingPaths(name: string, namespaces: readonly string[]): string[] {
+    const seen = this.#state.controllers.find((controller) => controller.name === name);
+    if (seen === undefined) return [`${name} was connected, but is not there any more`];
+    if (seen.state !== 'live') return [];
+    const has = new Set(this.#state.paths.filter((path) => path.controller === name).map(({ nsUuid }) => nsUuid));
+    return namespaces.filter((uuid) => !has.has(uuid.toLowerCase())).map((uuid) => `${name} (${this.#state.gatewayOf(name)}) shows no path to ${uuid}`);
   }
 
   #sampled(message: SamplerMessage): void {

@@ -78,7 +78,7 @@ export function runSamplerLoop(options: SamplerLoopOptions, parts: SamplerLoopPa
     const stop = Atomics.load(control, SamplerWord.stop) !== 0;
     const flush = Atomics.load(control, SamplerWord.flush);
     const beganUs = now();
-    const rescan = beganUs >= rescanDueUs;
+    const rescan = beganUs >= rescanDueUs || flush !== flushed;
     if (rescan) rescanDueUs = beganUs + rescanPeriodMs * 1_000;
     const changes = sampler.sample(rescan);
     const tUs = now();

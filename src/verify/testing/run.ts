@@ -1,4 +1,4 @@
-import type { AnaStateName, ControllerStateName, EventBody, EventType, GroupStateName, HistoryEvent } from '../../history/events.js';
+import type { AnaStateName, ControllerStateName, EventBody, EventType, GroupStateName, HistoryEvent, PathIo } from '../../history/events.js';
 import type { Plan } from '../../plan/types.js';
 import type { CheckInput } from '../types.js';
 import { journalSource, recordsOf, testHeader } from './journal.js';
@@ -121,4 +121,35 @@ export function inventoryEvent(label: string, plan: Plan = testPlan()): BodyOf<'
     controllers: gateways.map(({ name, index }) => ({ controller: `nvme${index + 1}`, gateway: name, address: `127.0.0.1:${index}`, cntlid: index * 2040 + (label === 'start' ? 1 : 2), subnqn: nqn, state: 'live' as const })),
     namespaces: namespaces.map(({ uuid, nguid, nsid, anaGroup, blockSize, blocks }) => ({ uuid, nguid, nsid, anaGroup, blockSize, blocks, gateways: gateways.map(({ name }) => name) })),
   };
+}
+
+/** The run as a host sees it that reaches each gateway on two networks: each controller and path is there twice, changing at the same moments. */
+export function twoFabrics(run: DraftRun): DraftRun {
+  run.events = run.events.flatMap(({ ms, body, errUs }) => {
+    const draft = (other: EventBody): DraftEvent => ({ ms, body: other, ...(errUs === undefined ? {} : { errUs }) });
+    if (body.type === 'host.path' || body.type === 'host.path-gone') return [draft(body), draft({ ...body, path: `${body.path}-b`, controller: `${body.controller}-b` })];
+    if (body.type === 'host.inventory') {
+      return [draft({ ...body, controllers: body.controllers.flatMap((each) => [each, { ...each, controller: `${each.controller}-b`, cntlid: each.cntlid + 100, address: `${each.address}-b` }]) })];
+    }
+    return [draft(body)];
+  });
+  return run;
+}
+
+/** The counters of one path of namespace `nsid` in a window. */
+export function pathIo(gateway: string, nsid: number, more: Partial<PathIo> = {}): PathIo {
+  return {
+    path: `${gateway}:nvme${gateway.slice(2)}:n${nsid}`, controller: `nvme${gateway.slice(2)}`, gateway, nsUuid: `uuid-${nsid}`, nsid,
+    reads: 0, writes: 0, bytesRead: 0, bytesWritten: 0, inflightBefore: 0, errors: 0, ...more,
+  };
+}
+
+/** Makes the host one that cannot tell the path of an operation but reads its paths' counters, a window every 250 ms. `rows`: of the window that begins at `ms`. */
+export function countPaths(run: DraftRun, rows: (ms: number) => PathIo[] | undefined): DraftRun {
+  run.changeOps(() => true, () => ({ path: null }));
+  for (let ms = 0; ms < 10_000; ms += 250) {
+    const paths = rows(ms);
+    if (paths !== undefined) run.add(ms + 250, { type: 'host.path-io', host: 'host1', fromUs: t(ms), toUs: t(ms + 250), paths });
+  }
+  return run;
 }
