@@ -37,7 +37,10 @@ const defaultWorkload: Omit<StampWorkload, 'kind'> = {
  * Emulated nodes share this machine's processors with each other and with the harness. A load that leaves them some
  * rest shows what the system does; one that does not shows only who gets the processor.
  */
-const emulatedWorkload: Partial<StampWorkload> = { queueDepth: 2, ioBytes: [4_096, 16_384], workingSetBlocks: 256, maxIops: 30, probePeriodMs: 250 };
+const emulatedWorkload: Partial<StampWorkload> = { queueDepth: 2, ioBytes: [4_096, 16_384], workingSetBlocks: 1_024, maxIops: 30, probePeriodMs: 250 };
+
+/** The kernel's target shows the block size of the device behind it, and that of an RBD image is 512 bytes (linux drivers/block/rbd.c). */
+const rbdBlockSize = 512;
 
 /**
  * Resolves a scenario: a pure function of its arguments. The same scenario, seed and lab give the same
@@ -48,7 +51,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   const where = `scenario ${scenario.name}`;
   const random = new Random(`${options.seed}/${suite}/${scenario.name}`);
   const platform = options.platform ?? nominalPlatform(options.lab, options.machines);
-  const shape = resolveShape(where, scenario, options);
+  const shape = resolveShape(where, scenario, options, platform);
   const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(platform.machines === undefined ? {} : emulatedWorkload), ...withoutUndefined(scenario.workload ?? {}) };
   checkShape(where, shape, workload);
   const topology = platform.machines === undefined
@@ -72,17 +75,26 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   };
 }
 
-function resolveShape(where: string, scenario: Scenario, options: PlanOptions): LabShape {
+function resolveShape(where: string, scenario: Scenario, options: PlanOptions, platform: LabPlatform): LabShape {
   const { timeScale, timers, ...lab } = withoutUndefined(scenario.lab ?? {});
   const gateways = options.gateways ?? lab.gateways ?? defaultShape.gateways;
   return {
     ...defaultShape,
     ...lab,
+    // Off by default in Linux, and dear to an emulated processor.
+    ...(platform.machines === undefined ? {} : { headerDigest: lab.headerDigest ?? false, dataDigest: lab.dataDigest ?? false }),
+    blockSize: resolveBlockSize(where, lab.blockSize, platform),
     gateways,
     namespaces: options.namespaces ?? lab.namespaces ?? defaultShape.namespaces,
     anaGroups: options.anaGroups ?? lab.anaGroups ?? Math.min(gateways, defaultShape.anaGroups),
     timers: resolveTimers(where, options, timeScale, withoutUndefined(timers ?? {})),
   };
+}
+
+function resolveBlockSize(where: string, wanted: number | undefined, platform: LabPlatform): number {
+  if (platform.machines === undefined) return wanted ?? defaultShape.blockSize;
+  if (wanted !== undefined && wanted !== rbdBlockSize) throw usageError('BAD_SHAPE', `${where}: lab.blockSize: namespaces on kernel RBD have blocks of ${rbdBlockSize} bytes, not ${wanted}`, 'Leave blockSize away for this lab.');
+  return rbdBlockSize;
 }
 
 function resolveTimers(where: string, options: PlanOptions, timeScale: number | undefined, timers: Partial<LabTimers>): LabTimers {

@@ -35,13 +35,15 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   if (machines === undefined) throw new Error(`the plan's lab ${plan.lab} has no virtual machines`);
   const gatewayNames = topology.gateways.map((g) => g.name);
   const fabrics = fabricNames.slice(0, platform.fabrics);
-  // Emulated processors patch running code in a way that panics a kernel with several of them now and then (an int3 that nobody owns).
+  // One processor is enough for most, and cannot panic by patching code that another one runs (nodes.ts, boot).
   const cpus = accel === 'tcg' ? 1 : 2;
   const nodes: NodeSpec[] = [
     { name: 'ceph', memoryMb: nodeMemoryMb.ceph, cpus, alsoKnownAs: ['mon', 'osd'], modules: [] },
     ...Array.from({ length: machines.mons - 1 }, (_, i) => ({ name: `mon${i + 2}`, memoryMb: nodeMemoryMb.mon, cpus: 1 })),
     ...gatewayNames.map((name) => ({ name, memoryMb: nodeMemoryMb.gateway, cpus: 1, modules: gatewayModules })),
-    ...topology.hosts.map(({ name }) => ({ name, memoryMb: nodeMemoryMb.host, cpus, modules: hostModules })),
+    // On one processor the NVMe/TCP initiator blocks itself for seconds: its high-priority worker spins for as long as a
+    // sender that it has preempted holds the queue's send lock (linux drivers/nvme/host/tcp.c, nvme_tcp_io_work).
+    ...topology.hosts.map(({ name }) => ({ name, memoryMb: nodeMemoryMb.host, cpus: 2, modules: hostModules })),
   ];
   const images = topology.namespaces.map((n) => ({ name: n.image, megabytes: Math.ceil((n.blocks * n.blockSize) / 1_048_576) }));
   const ceph: CephSpec = {

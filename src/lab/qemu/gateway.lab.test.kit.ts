@@ -57,7 +57,7 @@ export class GatewayLab {
       ...gatewayNames.map((name) => ({ name, memoryMb: 512, cpus: 1, modules: gatewayModules })),
     ], { image, accel, keys: await ensureKeys(dir), dir, logDir: join(dir, 'logs'), progress });
     try {
-      await bootAll(nodes.values());
+      await bootAll(nodes.values(), () => undefined);
       const cluster = await provisionCeph(nodes.get('ceph')!.ssh, {
         auth, objectStore: 'memstore', storeMb: 256, pool, group, gateways: gatewayNames, images: namespaces.map(({ image: name }) => ({ name, megabytes: 64 })),
       }, progress);

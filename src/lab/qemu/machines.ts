@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { infraError } from '../../util/errors.js';
 import type { Accel } from './accel.js';
 import type { LabDesign } from './design.js';
 import type { LabImage } from './image/image.js';
+import { accessFile } from './kept.js';
 import { fabricNames } from './network.js';
-import { bootAll, makeNodes, restoreAll, saveAll } from './nodes.js';
+import { boot, bootAll, makeNodes, restoreAll, saveAll } from './nodes.js';
 import type { ProcessIdentity } from './processes.js';
 import type { NodeProgress } from './progress.js';
 import { adoptSwitch, startSwitch, type RunningSwitch, type SwitchClient } from './switch/index.js';
@@ -30,8 +31,10 @@ export class Machines {
   readonly dir: string;
   readonly nodes: ReadonlyMap<string, QemuVm>;
   readonly #fabrics: RunningSwitch;
+  readonly #progress: NodeProgress;
 
-  private constructor(dir: string, nodes: ReadonlyMap<string, QemuVm>, fabrics: RunningSwitch) {
+  private constructor(dir: string, nodes: ReadonlyMap<string, QemuVm>, fabrics: RunningSwitch, progress: NodeProgress) {
+    this.#progress = progress;
     this.dir = dir;
     this.nodes = nodes;
     this.#fabrics = fabrics;
@@ -51,7 +54,7 @@ export class Machines {
       const fabrics = await startSwitch({ dir, seed: o.design.key, fabrics: fabricNames.map((name) => ({ name, nodes: names })) }, join(logDir, 'switch.log'));
       o.onStarted(fabrics.identity);
       const nodes = makeNodes(o.design.nodes, { image: o.image, accel: o.accel, keys: await ensureKeys(o.stateDir), dir, stateDir: o.stateDir, logDir, progress: o.progress, onStarted: o.onStarted });
-      return new Machines(dir, nodes, fabrics);
+      return new Machines(dir, nodes, fabrics, o.progress);
     } catch (error) {
       rmSync(dir, { recursive: true, force: true });
       throw error;
@@ -68,7 +71,7 @@ export class Machines {
       const running = processes.find(({ name }) => name === vm.name);
       if (running !== undefined) await vm.adopt(running);
     }));
-    return new Machines(dir, nodes, fabrics);
+    return new Machines(dir, nodes, fabrics, o.progress);
   }
 
   get switch(): SwitchClient {
@@ -86,7 +89,14 @@ export class Machines {
   }
 
   async boot(): Promise<void> {
-    await bootAll(this.nodes.values());
+    await bootAll(this.nodes.values(), this.#progress);
+    this.#writeAccess();
+  }
+
+  /** Powers one node on again. */
+  async bootNode(name: string): Promise<void> {
+    await boot(this.node(name), this.#progress);
+    this.#writeAccess();
   }
 
   async save(tag: string): Promise<void> {
@@ -97,6 +107,12 @@ export class Machines {
   async restore(tag: string): Promise<void> {
     await this.switch.healAll();
     await restoreAll(this.nodes.values(), tag);
+    this.#writeAccess();
+  }
+
+  /** How another command gets into the nodes: each process of QEMU has a port of its own. */
+  #writeAccess(): void {
+    writeFileSync(join(this.dir, accessFile), JSON.stringify(Object.fromEntries([...this.nodes].map(([name, { ssh }]) => [name, ssh.files]))));
   }
 
   processes(): ProcessIdentity[] {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Accel } from './accel.js';
 import type { LabImage } from './image/image.js';
 import { addressOf, fabricNames, macOf, prefixLength, type FabricName } from './network.js';
+import { PathproofError } from '../../util/errors.js';
 import type { ProcessIdentity } from './processes.js';
 import type { NodeProgress } from './progress.js';
 import { portSocketPath } from './switch/index.js';
@@ -66,15 +67,33 @@ export function fabricCard(fabric: FabricName): string {
   return `fab-${fabric}`;
 }
 
+/** A kernel that panics while it boots under emulation is given this many further chances. */
+const bootRetries = 2;
+
 /** Boots all at once. The first that fails makes it fail; whoever started them takes the others down. */
-export async function bootAll(nodes: Iterable<QemuVm>): Promise<void> {
-  const boots = [...nodes].map(async (vm) => {
-    await vm.start();
-    await vm.untilSsh();
-  });
+export async function bootAll(nodes: Iterable<QemuVm>, progress: NodeProgress): Promise<void> {
+  const boots = [...nodes].map((vm) => boot(vm, progress));
   // A second failure must not become an unhandled rejection.
-  for (const boot of boots) boot.catch(() => undefined);
+  for (const each of boots) each.catch(() => undefined);
   await Promise.all(boots);
+}
+
+/**
+ * Powers a node on and waits for its SSH. Emulated processors that patch code which another one runs can panic a
+ * kernel at boot (an `int3` that nobody owns; seen with QEMU 7.2 on a busy machine): that is the emulator's fault
+ * and nobody else's, so it is said and tried again.
+ */
+export async function boot(vm: QemuVm, progress: NodeProgress): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    await vm.start();
+    try {
+      return await vm.untilSsh();
+    } catch (error) {
+      if (!(error instanceof PathproofError) || error.code !== 'VM_PANIC' || attempt === bootRetries) throw error;
+      progress(vm.name, `${error.message}; powered on once more`);
+      await vm.kill();
+    }
+  }
 }
 
 /** Snapshots of all nodes at one moment: every guest stands still while all are saved, then all go on. */
@@ -89,14 +108,15 @@ export async function saveAll(nodes: Iterable<QemuVm>, tag: string): Promise<voi
 }
 
 /**
- * Brings all nodes back to their snapshots, in the process that runs or in a new one, and lets them go on together.
- * To the guests no time has passed: their sessions with each other live on, and their clocks are behind by the age of
- * the snapshot, all by the same.
+ * Brings all nodes back to their snapshots, each in a new process, and lets them go on together. To the guests no time
+ * has passed: their sessions with each other live on, and their clocks are behind by the age of the snapshot, all by the
+ * same. A process that runs cannot load an earlier snapshot of itself without its guest's clock jumping: QEMU never lets
+ * the time-stamp counter of a process go back (softmmu/cpu-timers.c, cpu_get_ticks_locked), and peers look dead then.
  */
 export async function restoreAll(nodes: Iterable<QemuVm>, tag: string): Promise<void> {
   const all = [...nodes];
-  await Promise.all(all.filter((vm) => vm.identity !== undefined).map((vm) => vm.pause()));
-  await Promise.all(all.map((vm) => (vm.identity === undefined ? vm.start({ loadSnapshot: tag }) : vm.loadSnapshot(tag))));
+  await Promise.all(all.map((vm) => vm.kill()));
+  await Promise.all(all.map((vm) => vm.start({ loadSnapshot: tag })));
   await Promise.all(all.map((vm) => vm.resume()));
   await Promise.all(all.map((vm) => vm.untilSshAgain()));
 }

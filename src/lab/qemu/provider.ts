@@ -15,7 +15,6 @@ import { ensureImage, type LabImage } from './image/image.js';
 import { defaultRecipe } from './image/recipe.js';
 import type { ClusterAccess } from './lab/cluster.js';
 import { collectNodeLogs } from './lab/node-logs.js';
-import { accessFile } from './kept.js';
 import { QemuLab, type ReadyMachines } from './lab/qemu-lab.js';
 import { Machines } from './machines.js';
 import { GuestPrograms } from './programs.js';
@@ -130,7 +129,6 @@ export class QemuProvider implements LabProvider {
       work.catch(() => undefined);
       const access = await Promise.race([work, aborted(signal)]);
       store.hold(machines.processes());
-      writeFileSync(join(dir, accessFile), JSON.stringify(Object.fromEntries([...machines.nodes].map(([name, { ssh }]) => [name, ssh.files]))));
       return { design, machines, store, access, programs, registration, fresh: true, keep: this.#o.keep === true };
     } catch (error) {
       if (machines !== undefined) await collectNodeLogs(machines.nodes.values(), logDir);

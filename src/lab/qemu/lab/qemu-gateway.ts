@@ -15,6 +15,8 @@ type NodeState = Extract<EventBody, { type: 'node' }>;
 export interface QemuGatewayOptions {
   name: string;
   vm: QemuVm;
+  /** Powers its machine on; resolves when it can be logged into. */
+  boot: () => Promise<void>;
   programs: GuestPrograms;
   config: Record<string, unknown>;
   /** Folder for the local end of its socket. */
@@ -67,8 +69,7 @@ export class QemuGateway implements GatewayNode {
     if (this.#pid !== undefined) return;
     const off = vm.identity === undefined;
     if (off) {
-      await vm.start();
-      await vm.untilSsh();
+      await this.#o.boot();
       await programs.install(vm.ssh, 'gateway', name, config);
     }
     await programs.start(vm.ssh, 'gateway', name);

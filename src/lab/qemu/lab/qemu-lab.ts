@@ -37,8 +37,9 @@ export interface QemuLabOptions extends LabOptions {
 
 /** A program in a guest that runs already answers at once; one that was just started needs Node's start under emulation. */
 const attachMaxMs = 60_000;
-const monitorPeriodMs = 50;
-const storePeriodMs = 250;
+/** The monitor decides once a second at most (paxos_propose_interval); each question costs an emulated processor milliseconds. */
+const monitorPeriodMs = 200;
+const storePeriodMs = 1_000;
 
 /**
  * One run's use of the virtual machines: rewinds them to their snapshot, attaches to the programs in the guests,
@@ -108,7 +109,7 @@ export class QemuLab implements Lab {
       await Promise.all([
         ...design.gateways.map(async ({ name, config }) => {
           const gateway = new QemuGateway({
-            name, vm: machines.node(name), programs, config, dir: machines.dir, startMaxMs: attachMaxMs,
+            name, vm: machines.node(name), boot: () => machines.bootNode(name), programs, config, dir: machines.dir, startMaxMs: attachMaxMs,
             onEvent: (event, errUs) => this.#onGatewayEvent(name, event, errUs),
             onClock: (clock) => this.#onClock(name, clock),
             onBroken: (reason) => this.#break(reason),

@@ -65,11 +65,10 @@ export class QemuVm {
   readonly serialLog: string;
   readonly qemuLog: string;
   readonly times: BootTimes = {};
-  /** Settles with the first sign that the guest's kernel is not to be trusted any more. */
-  readonly broken: Promise<ConsoleFinding>;
   readonly #options: QemuVmOptions;
   readonly #paths: VmPaths;
   readonly #findings: ConsoleFinding[] = [];
+  #broken: Promise<ConsoleFinding>;
   #break: (finding: ConsoleFinding) => void = () => undefined;
   #ready: () => void = () => undefined;
   #identity: ProcessIdentity | undefined;
@@ -91,9 +90,12 @@ export class QemuVm {
       serialLog: this.serialLog, qmpSocket: join(options.dir, `${options.name}.qmp`),
     };
     if (this.#paths.qmpSocket.length > socketPathMaxChars) throw infraError('SOCKET_PATH', `${this.#paths.qmpSocket} is too long for a unix socket`, { hint: 'set TMPDIR to a shorter folder' });
-    this.broken = new Promise((resolve) => {
-      this.#break = resolve;
-    });
+    this.#broken = this.#whole();
+  }
+
+  /** Settles with the first sign that the guest's kernel is not to be trusted any more; of this power-on, if it runs. */
+  get broken(): Promise<ConsoleFinding> {
+    return this.#broken;
   }
 
   /** The running QEMU process, for the lab's record; undefined while there is none. */
@@ -141,6 +143,7 @@ export class QemuVm {
       name, memoryMb, cpus, accel, networks, qemuMajor: await qemuMajorVersion(), managementMac: macOf('mgmt', name), paths: this.#paths,
       paused: options.loadSnapshot !== undefined,
     });
+    this.#broken = this.#whole();
     for (const step of Object.keys(this.times)) delete this.times[step];
     this.#startedMs = performance.now();
     const log = openSync(this.qemuLog, 'a');
@@ -253,6 +256,12 @@ export class QemuVm {
 
   async loadSnapshot(tag: string): Promise<void> {
     await this.qmp.job('snapshot-load', { tag, vmstate: stateNode, devices: [stateNode] }, snapshotMaxMs);
+  }
+
+  #whole(): Promise<ConsoleFinding> {
+    return new Promise((resolve) => {
+      this.#break = resolve;
+    });
   }
 
   async #prepareFiles(): Promise<void> {
