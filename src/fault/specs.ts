@@ -21,6 +21,8 @@ export interface FaultConsequences {
   takeover: { expected: boolean; reason: string };
   /** Name of the bound on `await takeover`. */
   takeoverBound: string;
+  /** After the heal a machine has to boot before anything else can happen. */
+  boots?: boolean;
 }
 export interface FaultSpec {
   name: FaultName;
@@ -62,6 +64,7 @@ export const faultSpecs: Record<FaultName, FaultSpec> = {
       overlaps: [],
       takeover: { expected: true, reason: 'a gateway that sends no beacons is declared down after the grace' },
       takeoverBound: 'silentLossAwait',
+      boots: true,
     },
   },
   'gateway.remove': {

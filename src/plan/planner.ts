@@ -60,7 +60,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
     : resolveTopology(options.lab, shape, workload, new Random(`${options.lab}/topology`));
   const bounds = deriveBounds(shape, platform);
   const expect: Expectations = {
-    quietStall: 'quietStall', convergence: 'convergence', stalls: [], overlaps: [], takeovers: [],
+    quietStall: 'quietStall', convergence: boots(scenario.steps) ? 'convergenceBoot' : 'convergence', stalls: [], overlaps: [], takeovers: [],
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
   };
   const steps = resolveSteps(where, scenario.steps, topology, random.fork('targets'), expect);
@@ -183,7 +183,7 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
             resolved.push({ do: 'await', condition: { kind: 'takeover', group, not: fault.target }, bound: step.bound ?? faultSpecs[fault.fault].consequences.takeoverBound });
           }
         } else {
-          resolved.push({ do: 'await', condition: { kind: 'home' }, bound: step.bound ?? 'homeAwait' });
+          resolved.push({ do: 'await', condition: { kind: 'home' }, bound: step.bound ?? (boots(steps) ? 'homeAwaitBoot' : 'homeAwait') });
         }
         break;
       case 'heal': {
@@ -199,6 +199,10 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
     if (!fault.healed) throw usageError('BAD_SCENARIO', `${where}: the fault ${id} is never healed`, 'Every inject needs a heal: the end of a scenario is judged on a healthy lab.');
   }
   return resolved;
+}
+
+function boots(steps: ScenarioStep[]): boolean {
+  return steps.some((step) => step.do === 'inject' && faultSpecs[step.fault].consequences.boots === true);
 }
 
 function resolveTarget(at: string, target: string, topology: Topology, random: Random): string {

@@ -1,6 +1,7 @@
 import { coverageOf, holesIn, isSampled, lookGapLimitUs, observes } from './coverage.js';
 import { hostOverlaps, monitorOverlaps, targetOverlaps } from './overlaps.js';
 import type { Overlap } from './overlaps.js';
+import { TracedReads, withGap } from './look-gaps.js';
 import { Findings } from './result.js';
 import type { AllowanceWindow, Period } from './timeline.js';
 import { allowanceWindows, eventsOf, faultRecords, healedUs, judgedPeriod } from './timeline.js';
@@ -99,10 +100,11 @@ function checkCoverage({ plan, events }: CheckInput, period: Period, findings: F
   const limitUs = lookGapLimitUs(plan, 'host');
   const startUs = runStartUs(events);
   for (const { name } of plan.topology.hosts) {
+    const traced = new TracedReads(events, name);
     const coverage = coverageOf(events, period, (observer) => observes(observer, name) || (plan.topology.hosts.length === 1 && observes(observer, 'host')));
     for (const event of coverage) {
       if (event.samples === 0) findings.unknown(`${event.observer} took no sample from ${at(event.fromUs, startUs)} to ${at(event.toUs, startUs)}`, { tUs: event.fromUs, toUs: event.toUs, events: [event.seq] });
-      else if (event.maxGapUs > limitUs) {
+      else if (event.maxGapUs > limitUs && !traced.resolves(withGap(event))) {
         findings.unknown(`${event.observer} did not look for ${ms(event.maxGapUs)} between ${at(event.fromUs, startUs)} and ${at(event.toUs, startUs)}; ${ms(limitUs)} is the most that resolves two owners`, { tUs: event.fromUs, toUs: event.toUs, events: [event.seq] });
       }
     }

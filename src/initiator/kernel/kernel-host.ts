@@ -24,6 +24,8 @@ import type { KernelHead } from './topology.js';
 import { NvmeTrace } from './trace.js';
 import type { TraceFact } from './trace.js';
 
+const anaLogMaxMs = 10_000;
+
 export interface KernelHostOptions extends KernelHostSettings {
   /** As the history calls this host. */
   name: string;
@@ -155,7 +157,13 @@ export class KernelHost {
       })),
     }, nowUs());
     this.emitCounters();
+    await this.#readAnaLog(topology.controllers.find(({ state }) => state === 'live')?.name);
     await this.flush();
+  }
+
+  /** A read of the ANA log that the trace must show: a trace that is silent otherwise is seen to be alive. */
+  async #readAnaLog(controller: string | undefined): Promise<void> {
+    if (controller !== undefined) await (this.#options.run ?? runProgram)('nvme', ['ana-log', join(this.#roots.dev, controller), '--output-format=json'], anaLogMaxMs);
   }
 
   counters(): Record<string, number> {

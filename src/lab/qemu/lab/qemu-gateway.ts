@@ -131,7 +131,8 @@ export class QemuGateway implements GatewayNode {
     const meant = this.#meant;
     this.#member = undefined;
     this.#pid = undefined;
-    if (!this.powered()) return this.#note('killed', { ...(pid === undefined ? {} : { pid }), expected: meant, detail: 'the machine is off' });
+    const off = (): void => this.#note('killed', { ...(pid === undefined ? {} : { pid }), expected: meant, detail: 'the machine is off' });
+    if (!this.powered()) return off();
     try {
       const { exitCode, signal } = await this.#o.programs.exitOf(this.#o.vm.ssh, this.name, endMaxMs);
       const end = meant ? { kind: 'meant' as const } : classifySelfEnd(exitCode);
@@ -140,6 +141,8 @@ export class QemuGateway implements GatewayNode {
       });
       if (end.kind === 'unexpected') this.#o.onBroken(`${this.name} ended unexpectedly (${signal ?? `exit code ${exitCode ?? 'unknown'}`})`);
     } catch (error) {
+      // The connection may be gone before QEMU is.
+      if (!this.powered()) return off();
       if (!meant) this.#o.onBroken(`${this.name}: its connection was lost and its end is not known: ${messageOf(error)}`);
     }
   }
