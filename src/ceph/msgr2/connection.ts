@@ -80,12 +80,17 @@ export class MonConnection {
     return true;
   }
 
-  /** Ends the connection at once. Only the first reason counts. */
+  /**
+   * Ends the connection at once, and what it has not delivered with it: beacons that TCP still delivers after their
+   * gateway has ended, when a partition heals, the monitor takes for those of the gateway's next incarnation. Only the
+   * first reason counts.
+   */
   close(error: CephError): void {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#keepaliveTimer);
-    this.#socket.destroy();
+    if (this.#socket.connecting) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
     this.#events.closed(error);
   }
 

@@ -28,8 +28,9 @@ runGuestMember<GuestGatewayConfig>('gateway', async (config, context) => {
     agent: { onFenced },
     onState: (state) => context.emit(state),
   });
-  void gateway.ended.then(({ reason, detail }) => {
+  void gateway.ended.then(async ({ reason, detail }) => {
     log(`ended: ${reason}: ${detail}`);
+    await monitor.close();
     // What is left in the kernel is the supervisor's to take down: it may wait for storage that never answers.
     setTimeout(() => process.exit(gatewayExitCodes[reason]), farewellMs);
   });

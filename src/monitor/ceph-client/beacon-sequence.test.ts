@@ -42,6 +42,20 @@ describe('BeaconSequence', () => {
     expect(told(send(sequence, beacon('AVAILABLE', subsystem('z', '10.0.0.1:0/2'))))).toBe('3: CHANGED z, DELETED x');
   });
 
+  it('tells everything again to a monitor that has it CREATED, whatever made it forget', () => {
+    const sequence = new BeaconSequence();
+    sequence.takeMap(wantsDiff);
+    expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'))))).toBe('1: ADDED x');
+    expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'))))).toBe('2: ');
+    expect(sequence.takeMap({ ...wantsDiff, availability: 'CREATED' })).toBe(true);
+    expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'))))).toBe('3: CHANGED x');
+    expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'))))).toBe('4: ');
+    // A map from before it had the list; what is gone by now must not stay.
+    expect(sequence.takeMap({ ...wantsDiff, availability: 'CREATED' })).toBe(true);
+    expect(told(send(sequence, beacon('AVAILABLE', subsystem('y'))))).toBe('5: ADDED y, DELETED x');
+    expect(sequence.resyncs).toBe(0);
+  });
+
   it('carries the rest of the beacon along', () => {
     expect(new BeaconSequence().prepare(beacon('AVAILABLE'))).toEqual({
       gwId: 'a', pool: 'rbd', group: 'g', subsystems: [], availability: 'AVAILABLE', lastOsdEpoch: 3, lastGwmapEpoch: 4,

@@ -24,6 +24,8 @@ export class BeaconSequence {
   #told: readonly GwSubsystem[] = [];
   /** The list of the last AVAILABLE beacon. */
   #served: readonly GwSubsystem[] = [];
+  /** The next one carries the full list, and what was deleted: perhaps the monitor knows more of it than we believe. */
+  #tellAll = false;
   #resyncs = 0;
 
   /** The monitor wants version 2 beacons. */
@@ -46,7 +48,7 @@ export class BeaconSequence {
     // list (version 2: all DELETED) 20.2.4 takes the beacon for CREATED and hands the groups over without a blocklist.
     const subsystems = beacon.availability === 'UNAVAILABLE' ? [...this.#served] : given;
     if (!this.#diff) return { ...rest, subsystems };
-    const changes = subsystemChanges(this.#told, subsystems);
+    const changes = subsystemChanges(this.#told, subsystems, this.#tellAll);
     return {
       ...rest,
       subsystems: changes.map(({ subsystem }) => subsystem),
@@ -68,6 +70,7 @@ export class BeaconSequence {
       return;
     }
     this.#told = this.#served;
+    this.#tellAll = false;
     this.#sequence = wire.diff.sequence + 1n;
   }
 
@@ -79,6 +82,10 @@ export class BeaconSequence {
   takeMap(entry: GwClientState | undefined): boolean {
     if (entry === undefined) return true;
     this.#diff = ((entry.diff?.mapFeatures ?? 0n) & mapFeatureBeaconDiff) !== 0n;
+    // It has no list of ours, or none with a listener. That is so before our first one has come, but also when late
+    // beacons of an earlier incarnation, which TCP delivers after a partition, have made it drop the list: it took them
+    // for ours and answered to where they came from. It would keep us CREATED for as long as we have nothing new to say.
+    if (entry.availability === 'CREATED') this.#tellAll = true;
     if (entry.diff?.outOfOrder !== true) return true;
     this.#sequence = entry.diff.lastSequence + 1n;
     this.#told = [];
@@ -87,15 +94,18 @@ export class BeaconSequence {
   }
 }
 
-/** How to get from one list to the other. A deleted subsystem goes with its old content. */
-export function subsystemChanges(before: readonly GwSubsystem[], now: readonly GwSubsystem[]): { subsystem: GwSubsystem; change: SubsystemChange }[] {
+/**
+ * How to get from one list to the other. A deleted subsystem goes with its old content. `all`: what has not changed goes
+ * along as CHANGED, which adds it where it is not known (NVMeofGwMon::apply_beacon).
+ */
+export function subsystemChanges(before: readonly GwSubsystem[], now: readonly GwSubsystem[], all = false): { subsystem: GwSubsystem; change: SubsystemChange }[] {
   const old = new Map(before.map((subsystem) => [subsystem.nqn, subsystem]));
   const changes: { subsystem: GwSubsystem; change: SubsystemChange }[] = [];
   for (const subsystem of now) {
     const was = old.get(subsystem.nqn);
     old.delete(subsystem.nqn);
     if (was === undefined) changes.push({ subsystem, change: 'ADDED' });
-    else if (!sameSubsystem(was, subsystem)) changes.push({ subsystem, change: 'CHANGED' });
+    else if (all || !sameSubsystem(was, subsystem)) changes.push({ subsystem, change: 'CHANGED' });
   }
   for (const subsystem of old.values()) changes.push({ subsystem, change: 'DELETED' });
   return changes;
