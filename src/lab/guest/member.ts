@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { NodeEvent } from '../../history/events.js';
 import { watchSelf } from '../../observe/self-watch.js';
-import { nowUs, shiftClock } from '../../util/clock.js';
+import { nowUs, ownNowUs, shiftClock } from '../../util/clock.js';
 import { answer } from '../member/answer.js';
 import type { MemberContext, MemberHandlers, MemberMessage, MemberRequest, StartMember } from '../member/protocol.js';
 
@@ -20,7 +20,7 @@ export function guestSocketPath(name: string): string {
  * while nobody listens is not kept; whoever attaches is told the present state first (`announce`).
  *
  * argv[2] names a JSON file with the config. Two requests are the frame's own: `clock` answers with this
- * process's time, `setClock` shifts it to the harness's (util/clock.ts).
+ * machine's own time, `setClock` shifts this process's to the harness's (util/clock.ts).
  */
 export function runGuestMember<Config extends { name: string }>(role: string, start: StartMember<Config>): void {
   let name = role;
@@ -41,7 +41,8 @@ export function runGuestMember<Config extends { name: string }>(role: string, st
     const member = await start(config, context);
     const handlers: MemberHandlers = {
       ...member.handlers,
-      clock: () => ({ nowUs: nowUs() }),
+      // Its own clock, whatever an earlier harness has set: what is estimated is the difference to it.
+      clock: () => ({ nowUs: ownNowUs() }),
       setClock: ({ harnessMinusOwnUs }: { harnessMinusOwnUs: number }) => shiftClock(harnessMinusOwnUs),
       announce: () => member.announce?.(),
     };
