@@ -72,9 +72,15 @@ describe.skipIf(!wanted)('the host’s member in a virtual machine', () => {
       controllers: guestPorts.map(({ gateway, fabric, traddr }) => ({ gateway, fabric, traddr, trsvcid: guestPort })), timers, policy, ioQueues: 1, digests: { header: true, data: true },
     };
     await vm.ssh.upload(JSON.stringify(config), `${dirInGuest}/config.json`);
-    await vm.ssh.exec(`pkill -f host.mjs; while pgrep -f host.mjs >/dev/null; do sleep 0.1; done; cd ${dirInGuest}; rm -f log; UV_THREADPOOL_SIZE=${hostThreads} setsid node host.mjs config.json >log 2>&1 </dev/null & `
+    await end();
+    await vm.ssh.exec(`cd ${dirInGuest}; rm -f log; UV_THREADPOOL_SIZE=${hostThreads} setsid node host.mjs config.json >log 2>&1 </dev/null & echo $! >${dirInGuest}/pid; `
       + `while ! grep -q ready ${dirInGuest}/log; do sleep 0.1; done`, { timeoutMs: 120_000 });
     await attach();
+  }
+
+  /** Ends the member if one runs. */
+  async function end(): Promise<void> {
+    await vm.ssh.exec(`p=$(cat ${dirInGuest}/pid 2>/dev/null) && kill $p && while [ -e /proc/$p ]; do sleep 0.1; done`, { okCodes: [0, 1] });
   }
 
   async function attach(): Promise<void> {
@@ -193,7 +199,7 @@ describe.skipIf(!wanted)('the host’s member in a virtual machine', () => {
   it('costs little and looks often, also under load', async () => {
     await channel.request('begin', { runId: 'guest-run-2', plan: guestPlan() });
     const cpu = async (): Promise<{ process: number; sampler: number }> => {
-      const text = await inGuest("p=$(pgrep -f host.mjs | head -1); for t in /proc/$p/task/*; do echo $(cat $t/comm) $(awk '{print $14+$15}' $t/stat); done");
+      const text = await inGuest(`p=$(cat ${dirInGuest}/pid); for t in /proc/$p/task/*; do echo $(cat $t/comm) $(awk '{print $14+$15}' $t/stat); done`);
       const threads = text.split('\n').map((line) => line.split(' '));
       return { process: threads.reduce((sum, [, ticks]) => sum + Number(ticks), 0), sampler: Number(threads.find(([name]) => name === 'WorkerThread')?.[1] ?? 0) };
     };
@@ -242,8 +248,8 @@ describe.skipIf(!wanted)('the host’s member in a virtual machine', () => {
   }, 120_000);
 
   it('ends when it is asked to, and leaves nothing behind but its connections', async () => {
-    await inGuest('pkill -TERM -f host.mjs; while pgrep -f host.mjs >/dev/null; do sleep 0.1; done');
-    expect(await inGuest('ls /sys/kernel/tracing/instances; pgrep -x cat; ls /sys/class/nvme | wc -l')).toBe('4');
+    await end();
+    expect(await inGuest('ls /sys/kernel/tracing/instances; pidof cat; ls /sys/class/nvme | wc -l')).toBe('4');
   }, 30_000);
 });
 
