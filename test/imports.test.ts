@@ -26,7 +26,7 @@ const allowed: Record<string, readonly string[]> = {
   // The backend interface is the gateway's; the store implements it and sees nothing else of it.
   store: ['util', 'history', 'gateway/backend', 'nvme'],
   observe: ['util', 'history', 'plan', 'monitor'],
-  lab: ['util', 'history', 'plan', 'monitor', 'fault/specs', 'observe', 'gateway', 'store', 'initiator', 'workload', 'nvme'],
+  lab: ['util', 'history', 'plan', 'monitor', 'ceph', 'fault/specs', 'observe', 'gateway', 'store', 'initiator', 'workload', 'nvme'],
   run: ['util', 'history', 'plan', 'fault', 'fault/specs', 'lab', 'observe', 'results', 'verify', 'report'],
   cli: ['util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run'],
 };

@@ -7,7 +7,7 @@ import { labKinds, type LabKind } from '../plan/types.js';
 import { shellQuote } from './package.js';
 
 /** Options of every command that resolves a plan. */
-export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[] }
+export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none'; mons?: number }
 
 export function addPlanOptions(command: Command): Command {
   return command
@@ -18,6 +18,10 @@ export function addPlanOptions(command: Command): Command {
     .addOption(new Option('--namespaces <n>', 'namespaces of the subsystem (1–1024)').argParser(integer(1, 1_024)))
     .addOption(new Option('--ana-groups <n>', 'ANA groups the namespaces are spread over (1–16, at most one per gateway)').argParser(integer(1, 16)))
     .addOption(new Option('--defect <name...>', 'switch on defects of the loopback lab, to see them found').choices(defectNames))
+    .addOption(new Option('--debian-suite <suite>', 'virtual machines: the Debian suite they are made of, and so the release under test (default: forky)').argParser(suite))
+    .addOption(new Option('--ceph-major <n>', 'virtual machines: refuse a suite whose Ceph has another major version').argParser(integer(19, 99)))
+    .addOption(new Option('--auth <kind>', 'virtual machines: how Ceph authenticates').choices(['cephx', 'none']))
+    .addOption(new Option('--mons <n>', 'virtual machines: monitors of the cluster (1 or 3)').argParser(integer(1, 3)))
     .addOption(new Option('--time-scale <factor>', 'factor on Ceph’s and Linux’s default timers (0.05–10; loopback: 0.25)').argParser(decimal(0.05, 10)));
 }
 
@@ -29,6 +33,12 @@ export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
     ...(flags.anaGroups === undefined ? {} : { anaGroups: flags.anaGroups }),
     ...(flags.timeScale === undefined ? {} : { timeScale: flags.timeScale }),
     ...(flags.defect === undefined ? {} : { defects: flags.defect }),
+    machines: {
+      ...(flags.debianSuite === undefined ? {} : { debianSuite: flags.debianSuite }),
+      ...(flags.cephMajor === undefined ? {} : { cephMajor: flags.cephMajor }),
+      ...(flags.auth === undefined ? {} : { auth: flags.auth }),
+      ...(flags.mons === undefined ? {} : { mons: flags.mons }),
+    },
   };
 }
 
@@ -39,12 +49,22 @@ export function planArguments(options: PlanOptions): string {
   if (options.namespaces !== undefined) words.push('--namespaces', String(options.namespaces));
   if (options.anaGroups !== undefined) words.push('--ana-groups', String(options.anaGroups));
   if (options.timeScale !== undefined) words.push('--time-scale', String(options.timeScale));
+  const { debianSuite, cephMajor, auth, mons } = options.machines ?? {};
+  if (debianSuite !== undefined) words.push('--debian-suite', debianSuite);
+  if (cephMajor !== undefined && cephMajor !== null) words.push('--ceph-major', String(cephMajor));
+  if (auth !== undefined) words.push('--auth', auth);
+  if (mons !== undefined) words.push('--mons', String(mons));
   if (options.defects !== undefined && options.defects.length > 0) words.push('--defect', ...options.defects);
   return words.map(shellQuote).join(' ');
 }
 
 function seed(text: string): string {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(text)) throw new InvalidArgumentError('A seed is 1–64 letters, digits, hyphens and underscores (it names a folder).');
+  return text;
+}
+
+function suite(text: string): string {
+  if (!/^[a-z][a-z0-9.-]{1,31}$/.test(text)) throw new InvalidArgumentError('A Debian suite is wanted, e.g. forky, trixie or sid.');
   return text;
 }
 

@@ -1,27 +1,31 @@
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
+import { openProvider } from '../lab/providers.js';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
 import type { Scenario } from '../plan/scenario.js';
-import type { LabKind } from '../plan/types.js';
+import type { LabKind, LabPlatform, Plan } from '../plan/types.js';
 import { exitCodeOf } from '../results/exit-code.js';
 import { createRunDir, runFiles, type RunInfo } from '../results/store.js';
 import { StatusLine } from '../report/index.js';
 import { writeSummaries } from '../results/summaries.js';
 import { executePlan, type RunOutcome } from '../run/runner.js';
 import { ExitCode } from '../util/errors.js';
+import { interruptible } from './interruptible.js';
 import { filterScenarios, findSuite, loadSuite } from './load-suite.js';
 import { addPlanOptions, planArguments, planOptions, type PlanFlags } from './options.js';
+import { labProgress } from './lab-progress.js';
 import { printVerdict } from './outcome.js';
 import { gitCommit, packageVersion, programName, shellQuote } from './package.js';
 
-interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: string }
+interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: string; keep?: boolean }
 
 export function addRunCommand(program: Command): void {
   addPlanOptions(program.command('run'))
     .description('run the scenarios of a suite and judge them')
     .argument('[suite]', 'name or path of a suite', 'smoke')
     .option('--results <dir>', 'folder of the results', 'results')
+    .option('--keep', 'leave virtual machines up at the end, to look into them (`pathproof lab`)')
     .option('--json', 'print the verdicts as JSON on stdout (progress goes to stderr)')
     .option('--junit <file>', 'also write a JUnit XML file')
     .addHelpText('after', `
@@ -45,7 +49,8 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   const skips = chosen.flatMap((s) => (fits(s, options.lab) ? [] : [{
     kind: 'skipped' as const, suite: suite.name, scenario: s.name, title: s.title, lab: options.lab, reason: `made for ${s.labs!.join(', ')}`,
   }]));
-  const plans = chosen.filter((s) => fits(s, options.lab)).map((scenario) => planScenario(suite.name, scenario, options));
+  const scenarios = chosen.filter((s) => fits(s, options.lab));
+  for (const scenario of scenarios) planScenario(suite.name, scenario, options);
   const git = await gitCommit();
   const out = flags.json === true ? process.stderr : process.stdout;
   out.write(`pathproof ${packageVersion} · seed ${options.seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${options.defects === undefined ? '' : ` · DEFECTS ON: ${options.defects.join(', ')}`}\n`);
@@ -53,11 +58,14 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
     out.write(`cleaned up after a killed run (${relative(process.cwd(), runDir)}): ${ended.length === 0 ? 'nothing was running any more' : `ended ${ended.join(', ')}`}\n`);
   }
 
-  const { signal, release } = interruptible(out);
+  const { signal, release } = interruptible(out, 'interrupted: healing faults, ending the lab and storing the run');
   const outcomes: RunOutcome[] = [];
+  const provider = openProvider(options.lab, { ...(flags.keep === undefined ? {} : { keep: flags.keep }) });
   try {
-    for (const plan of plans) {
+    for (const scenario of scenarios) {
       if (signal.aborted) break;
+      const resolve = (platform?: LabPlatform): Plan => planScenario(suite.name, scenario, { ...options, ...(platform === undefined ? {} : { platform }) });
+      const plan = resolve();
       const { runId, dir } = createRunDir(flags.results, plan.suite, plan.seed);
       const info: RunInfo = {
         format: 1, runId, suite: plan.suite, scenario: plan.scenario, seed: plan.seed, lab: plan.lab, git, version: packageVersion,
@@ -65,19 +73,20 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
       };
       out.write(`\n${plan.suite}/${plan.scenario}: ${plan.title}\n`);
       const line = new StatusLine(out);
-      const outcome = await executePlan(plan, info, dir, signal, { status: (status) => line.update(status), note: (text) => line.note(text) });
+      const outcome = await executePlan(provider, resolve, info, dir, signal, { lab: labProgress(out), status: (status) => line.update(status), note: (text) => line.note(text) });
       line.end();
       outcomes.push(outcome);
       printOutcome(out, outcome, info);
     }
   } finally {
+    await provider.close();
     release();
   }
   const verdicts = outcomes.map((o) => o.result.verdict);
   writeSummaries([...outcomes.map((o) => o.result), ...skips], packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
   for (const skip of skips) out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
-  if (plans.length > 1) {
-    out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${plans.length} scenarios pass\n`);
+  if (scenarios.length > 1) {
+    out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${scenarios.length} scenarios pass\n`);
     out.write(`repeat: ${reproCommand(file, undefined, options, flags.filter)}\n`);
   }
   return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
@@ -102,26 +111,4 @@ function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInf
 export function reproCommand(suiteFile: string, scenario: string | undefined, options: PlanOptions, filter?: string): string {
   const chosen = scenario ?? filter;
   return `${programName()} run ${shellQuote(relative(process.cwd(), suiteFile))} ${chosen === undefined ? '' : `--filter ${shellQuote(chosen)} `}${planArguments(options)}`;
-}
-
-/** The first Ctrl-C (or SIGTERM) heals, stops and stores; the second leaves at once. */
-function interruptible(out: NodeJS.WriteStream): { signal: AbortSignal; release: () => void } {
-  const controller = new AbortController();
-  const onSignal = (): void => {
-    if (controller.signal.aborted) {
-      process.stderr.write('\nleft at once; `pathproof lab down` or the next run cleans up\n');
-      process.exit(ExitCode.interrupted);
-    }
-    out.write('\ninterrupted: healing faults, ending the lab and storing the run (once more to leave at once)\n');
-    controller.abort();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return {
-    signal: controller.signal,
-    release: () => {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
-    },
-  };
 }

@@ -1,5 +1,4 @@
 import type { LiveView } from '../observe/live-view.js';
-import { processStartTime } from '../lab/process-identity.js';
 import type { GatewayNode, Lab } from '../lab/types.js';
 import type { Plan } from '../plan/types.js';
 import { nowUs } from '../util/clock.js';
@@ -42,7 +41,7 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
         return `SIGKILL to ${gateway.name} (pid ${pid})`;
       },
       confirm: async () => {
-        if (pid === undefined || processStartTime(pid) !== undefined) return null;
+        if (pid === undefined || await gateway.alive(pid)) return null;
         return hostLost(context, `the kernel has no process ${pid} any more, and `);
       },
       heal: () => startAgain(gateway),
@@ -50,6 +49,21 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
     };
   },
 
+  'gateway.power-off': (context) => {
+    const gateway = gatewayOf(context);
+    return {
+      inject: async () => {
+        await gateway.powerOff!();
+        return `${gateway.name}’s machine switched off`;
+      },
+      confirm: async () => {
+        if (gateway.powered!()) return null;
+        return hostLost(context, 'its machine does not run any more, and ');
+      },
+      heal: () => startAgain(gateway),
+      confirmHealed: () => hostReconnected(context),
+    };
+  },
   'gateway.remove': (context) => {
     const gateway = gatewayOf(context);
     const id = { id: gateway.name, pool: context.plan.topology.pool, group: context.plan.topology.group };

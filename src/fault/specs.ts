@@ -6,12 +6,12 @@ import type { OverlapAllowance, StallAllowance } from '../plan/types.js';
  * planning imports it.
  */
 export const faultNames = [
-  'gateway.kill', 'gateway.remove', 'gateway.listeners', 'partition.store', 'partition.monitor', 'partition.store-and-monitor',
+  'gateway.kill', 'gateway.power-off', 'gateway.remove', 'gateway.listeners', 'partition.store', 'partition.monitor', 'partition.store-and-monitor',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
 /** What a lab must be able to do for a fault. */
-export const abilities = ['gateway.kill', 'gateway.stop', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor'] as const;
+export const abilities = ['gateway.kill', 'gateway.stop', 'gateway.power', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor'] as const;
 export type Ability = (typeof abilities)[number];
 
 /** The consequences of one injected fault in a correct system, by names of bounds (plan/bounds.ts). */
@@ -47,6 +47,21 @@ export const faultSpecs: Record<FaultName, FaultSpec> = {
       overlaps: [],
       takeover: { expected: true, reason: 'a gateway that sends no beacons is declared down after the grace' },
       takeoverBound: 'takeoverAwait',
+    },
+  },
+  'gateway.power-off': {
+    name: 'gateway.power-off',
+    title: 'gateway machine switched off',
+    description: 'The gateway’s machine loses its power: nothing ends its connections, packets to it vanish, and host and monitor find out by their timers alone. Healed by switching it on again, which boots it and starts a new incarnation of the gateway.',
+    requires: ['gateway.power'],
+    consequences: {
+      stalls: [
+        { when: 'inject', bound: 'silentLossStall', reason: 'nobody resets the host’s connections: it has to miss keep-alives or time its commands out, while the monitor misses beacons' },
+        failback,
+      ],
+      overlaps: [],
+      takeover: { expected: true, reason: 'a gateway that sends no beacons is declared down after the grace' },
+      takeoverBound: 'silentLossAwait',
     },
   },
   'gateway.remove': {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { EventBody } from '../history/events.js';
 import type { MonitorClient } from '../monitor/client.js';
 import type { LabTimers } from '../plan/types.js';
 import type { StoreClient } from '../store/index.js';
@@ -8,11 +7,9 @@ import type { AgentEnd, GatewayAgentOptions } from './agent/index.js';
 import type { ControlListener, ControlNamespace } from './control.js';
 import { backendDefects, FaultyImages } from './defects/faulty-backend.js';
 import { optimizedEverywhere } from './defects/optimized-everywhere.js';
+import { statePeriodMs, type GatewayState } from './gateway-state.js';
 import { NvmeTcpTarget, UserspaceControl } from './target/index.js';
 import type { NvmeTcpTargetOptions, TargetEvent } from './target/index.js';
-
-/** The target's own word about itself, as the history has it. */
-export type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
 
 export interface UserspaceGatewayOptions {
   name: string;
@@ -36,9 +33,6 @@ export interface UserspaceGatewayOptions {
 
 export const gatewayDefects = [...backendDefects, 'optimized-everywhere'] as const;
 export type GatewayDefect = (typeof gatewayDefects)[number];
-
-/** Longest time between two reports of the state, milliseconds. */
-export const statePeriodMs = 100;
 
 /** Serial numbers tell subsystems apart and must be the same at every gateway of a group: derived from the NQN. */
 export function serialOf(nqn: string): string {

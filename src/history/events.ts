@@ -102,9 +102,11 @@ export type EventBody =
   /** Cumulative counters of the initiator (late completions ignored, replays, suppressed failovers…). */
   | { type: 'host.counters'; host: string; counters: Record<string, number> }
   | { type: 'mon.map'; epoch: number; gwEpoch: number; pool: string; group: string; gateways: MonitorGatewayView[] }
-  /** The target's own word about its ANA groups (key: 1-based group) and listeners. */
-  | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number }
-  | { type: 'store.state'; epoch: number; blocklist: string[]; clients: { address: string; name: string; fenced: boolean }[]; droppedWrites: number }
+  /** The target's own word about its ANA groups (key: 1-based group) and listeners. `storeAddress`: the client that does its I/O, where the lab cannot know it otherwise. */
+  | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number; storeAddress?: string }
+  | { type: 'store.state'; epoch: number; blocklist: string[]; clients: { address: string; name: string; fenced: boolean }[]; droppedWrites?: number }
+  /** A node's clock as measured: ours minus its monotonic clock, with the bound of the error of its events' times. */
+  | { type: 'clock'; of: string; shiftUs: number; clockErrUs: number }
   | { type: 'fault'; id: string; fault: string; target: string; phase: FaultPhase; observer?: string; evidence?: string }
   /** How densely an observer looked since its last coverage event. `maxGapUs`: the longest time without a look. */
   | { type: 'observe.coverage'; observer: string; fromUs: number; toUs: number; samples: number; maxGapUs: number }

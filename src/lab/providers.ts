@@ -1,14 +1,20 @@
-import type { LabKind, Plan } from '../plan/types.js';
-import { LoopbackLab } from './loopback/lab.js';
-import type { Lab, LabEventSink } from './types.js';
+import type { LabKind } from '../plan/types.js';
+import { LoopbackProvider } from './loopback/provider.js';
+import type { LabProvider } from './provider.js';
+import { QemuProvider } from './qemu/provider.js';
 
-export interface LabOptions { runId: string; runDir: string; sink: LabEventSink }
+export interface ProviderOptions {
+  /** Leave virtual machines up at the end. */
+  keep?: boolean;
+  /** Start virtual machines from nothing even if there is a snapshot. */
+  cold?: boolean;
+}
 
-const providers: Record<LabKind, (plan: Plan, options: LabOptions) => Lab> = {
-  loopback: (plan, options) => new LoopbackLab({ plan, ...options }),
+const providers: Record<LabKind, (options: ProviderOptions) => LabProvider> = {
+  loopback: () => new LoopbackProvider(),
+  qemu: (options) => new QemuProvider(options),
 };
 
-/** The lab that the plan asks for, not yet up. */
-export function createLab(plan: Plan, options: LabOptions): Lab {
-  return providers[plan.lab](plan, options);
+export function openProvider(lab: LabKind, options: ProviderOptions = {}): LabProvider {
+  return providers[lab](options);
 }

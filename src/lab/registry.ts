@@ -17,6 +17,8 @@ const recordSchema = z.object({
   /** Folders that belong to the lab alone and go with it. */
   scratch: z.array(z.string()),
   members: z.array(z.object({ name: z.string(), pid: z.number(), startTime: z.string() })),
+  /** Left up on purpose when its harness ended: only `lab down` ends it. */
+  kept: z.boolean().default(false),
 });
 export type LabRecord = z.infer<typeof recordSchema>;
 
@@ -31,25 +33,40 @@ export class LabRegistration {
   readonly #file: string;
   readonly #record: LabRecord;
 
-  constructor(lab: string, runDir: string, scratch: string[]) {
+  /** `runDir`: the folder that people are told of; for a lab that outlives runs its own. */
+  constructor(lab: string, runDir: string, scratch: string[], members: LabRecord['members'] = []) {
     const dir = join(stateDir(), 'labs');
     mkdirSync(dir, { recursive: true });
     const startTime = processStartTime(process.pid);
     if (startTime === undefined) throw new Error('cannot read the start time of this process');
-    this.#record = { lab, harness: { pid: process.pid, startTime }, runDir, scratch, members: [] };
+    this.#record = { lab, harness: { pid: process.pid, startTime }, runDir, scratch, members, kept: false };
     this.#file = join(dir, `${process.pid}-${Date.now().toString(36)}-${Math.floor(Math.random() * 1e6).toString(36)}.json`);
     this.#write();
+  }
+
+  /** Takes over the record of a lab that was left up: it is this process's until it is kept again. */
+  static adopt(kept: Leftover): LabRegistration {
+    const { lab, runDir, scratch } = kept.record;
+    const registration = new LabRegistration(lab, runDir, scratch, kept.alive);
+    rmSync(kept.file, { force: true });
+    return registration;
   }
 
   add(name: string, pid: number): void {
     // A process that is already gone needs no record.
     const startTime = processStartTime(pid);
-    if (startTime !== undefined) this.#record.members.push({ name, pid, startTime });
+    if (startTime !== undefined && !this.#record.members.some((m) => m.pid === pid && m.startTime === startTime)) this.#record.members.push({ name, pid, startTime });
     this.#write();
   }
 
   removePid(pid: number): void {
     this.#record.members = this.#record.members.filter((m) => m.pid !== pid);
+    this.#write();
+  }
+
+  /** The lab outlives this process. */
+  keep(): void {
+    this.#record.kept = true;
     this.#write();
   }
 
@@ -103,15 +120,20 @@ export async function removeLab(leftover: Leftover): Promise<{ ended: string[] }
   while (leftover.alive.some(isSameProcess) && Date.now() < deadline) await sleep(20);
   const stuck = leftover.alive.filter(isSameProcess);
   if (stuck.length > 0) throw new Error(`still running after SIGKILL: ${stuck.map((m) => `${m.name} (pid ${m.pid})`).join(', ')}`);
-  for (const dir of leftover.record.scratch) rmSync(dir, { recursive: true, force: true });
-  rmSync(leftover.file, { force: true });
+  forgetLab(leftover);
   return { ended };
 }
 
-/** Ends what harnesses that no longer run left behind. Labs with a live harness are not touched. */
+/** Removes a lab's record and scratch folders; its processes are gone, or have become somebody else's. */
+function forgetLab(leftover: Leftover): void {
+  for (const dir of leftover.record.scratch) rmSync(dir, { recursive: true, force: true });
+  rmSync(leftover.file, { force: true });
+}
+
+/** Ends what harnesses that no longer run left behind. Labs with a live harness, and those kept on purpose, are not touched. */
 export async function removeAbandonedLabs(): Promise<{ runDir: string; ended: string[] }[]> {
   const removed = [];
-  for (const leftover of findLabs().filter((l) => !l.harnessAlive)) {
+  for (const leftover of findLabs().filter((l) => !l.harnessAlive && !(l.record.kept && l.alive.length > 0))) {
     removed.push({ runDir: leftover.record.runDir, ...(await removeLab(leftover)) });
   }
   return removed;

@@ -22,9 +22,15 @@ export interface GatewayNode {
   readonly pid: number | undefined;
   /** SIGKILL. Resolves when the process was reaped. */
   kill(): Promise<void>;
+  /** Does its operating system still know a process with this pid (of this gateway, now or earlier)? */
+  alive(pid: number): Promise<boolean>;
+  /** The machine is off: its packets vanish, nobody gets a reset. Only with the ability `gateway.power`. */
+  powerOff?(): Promise<void>;
+  /** Does the machine run, by the word of whoever runs it? */
+  powered?(): boolean;
   /** Orderly end of the daemon (SIGTERM). */
   stop(): Promise<void>;
-  /** A new incarnation, with a new store client address. Resolves when the process runs, not when it serves. */
+  /** A new incarnation, with a new store client address; a machine that is off is switched on first. Resolves when the process runs, not when it serves. */
   start(): Promise<void>;
   /** The addresses of its own listeners, by its own word. */
   listeners(): Promise<string[]>;
@@ -78,5 +84,8 @@ export interface Lab {
   readonly broken: Promise<string>;
 }
 
-/** What a lab does with what its nodes report. `node` is the name of the reporting node. */
-export type LabEventSink = (node: string, event: NodeEvent | EventBody) => void;
+/**
+ * What a lab does with what its nodes report. `node` is the name of the reporting node, `errUs` the bound of the error
+ * of the event's time, microseconds (0: the node shares our clock).
+ */
+export type LabEventSink = (node: string, event: NodeEvent | EventBody, errUs?: number) => void;

@@ -1,4 +1,4 @@
-import type { Bound, LabShape, LabTimers } from './types.js';
+import type { Bound, LabPlatform, LabShape, LabTimers } from './types.js';
 
 type Term = Bound['terms'][number];
 
@@ -9,8 +9,17 @@ type Term = Bound['terms'][number];
  */
 export const machineNoiseMs = 1_000;
 
+/**
+ * Processor work that may lie in the way of any one wait (a map is decoded, an ANA log read, a path chosen…), in
+ * milliseconds of a native processor. An emulated one takes as many times longer as was measured.
+ */
+export const workOnTheWayMs = 100;
+
 /** Start of a gateway process: Node and its modules (0.2 s alone, several times that while others start), bind, first map. */
 export const gatewayStartMs = 5_000;
+
+/** Time-outs of requests are looked at by a timer with this resolution (linux block/blk-mq.c, blk_mq_timeout_work and blk_add_timer). */
+export const timeoutGranularityMs = 1_000;
 
 /** I/O windows of the observers (io.stats) are this long; a wait that looks at them needs two. */
 export const observationWindowMs = 250;
@@ -21,9 +30,9 @@ export const observationWindowMs = 250;
  * monitor's state machine and the measured times of real 20.2 clusters for the order of events; for the
  * host, linux drivers/nvme/host/{tcp,core,multipath}.c.
  */
-export function deriveBounds(shape: LabShape): Bound[] {
+export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
   const t = shape.timers;
-  const noise: Term = { name: 'machine noise', ms: machineNoiseMs, reason: 'scheduling of a shared machine' };
+  const noise = noiseOf(platform);
   const promotion: Term = { name: 'promotion', ms: t.beaconMs, reason: 'map to the new owner, its wait for the blocklist’s store epoch, ANA change, AEN and ANA log read by the host' };
   const observation: Term = { name: 'observation', ms: 2 * observationWindowMs, reason: 'the first window with completed I/O has to end before it is seen' };
   const detection: Term[] = [
@@ -49,6 +58,17 @@ export function deriveBounds(shape: LabShape): Bound[] {
     ),
     promotion, noise,
   ];
+  const silentLoss: Term[] = [
+    longerOf(
+      sum('host detection', [
+        { name: 'keep-alive', ms: t.katoMs / 2, reason: 'the host sends a keep-alive every half of KATO' },
+        { name: 'keep-alive time-out', ms: t.katoMs, reason: 'it gets no answer for KATO; then all commands of that controller fail over at once' },
+        { name: 'block layer', ms: timeoutGranularityMs, reason: 'the block layer’s time-outs are looked at in whole seconds' },
+      ]),
+      sum('monitor detection', detection),
+    ),
+    promotion, noise,
+  ];
   const failback: Term[] = [
     longerOf(
       sum('failback window', [
@@ -71,6 +91,7 @@ export function deriveBounds(shape: LabShape): Bound[] {
   return [
     bound('quietStall', [noise]),
     bound('failoverStall', failover),
+    bound('silentLossStall', silentLoss),
     bound('removalStall', removal),
     bound('listenerStall', listener),
     bound('ioTimeoutStall', ioTimeout),
@@ -80,12 +101,25 @@ export function deriveBounds(shape: LabShape): Bound[] {
       { name: 'disconnect panic', ms: t.disconnectPanicMs, reason: 'a gateway that the monitor does not reach ends itself by then' },
       noise,
     ]),
+    bound('agreement', [
+      { name: 'beacon', ms: t.beaconMs, reason: 'a gateway learns of a change of the map with the answer to its next beacon' },
+      promotion, noise,
+    ]),
     bound('takeoverAwait', [...longestOf(failover, listener), observation, noise]),
+    bound('silentLossAwait', [...silentLoss, observation, noise]),
     bound('removalAwait', [...removal, observation, noise]),
     bound('ioTimeoutAwait', [...ioTimeout, observation, noise]),
     bound('homeAwait', home),
     bound('convergence', home),
   ];
+}
+
+function noiseOf({ accel, emulationFactor }: LabPlatform): Term {
+  if (accel === 'native') return { name: 'machine noise', ms: machineNoiseMs, reason: 'scheduling of a shared machine' };
+  return {
+    name: 'machine noise', ms: machineNoiseMs + Math.round(workOnTheWayMs * emulationFactor),
+    reason: `scheduling of a shared machine, and ${workOnTheWayMs} ms of processor work, ${emulationFactor.toFixed(1)} times slower (${accel})`,
+  };
 }
 
 /** The milliseconds of a bound of the plan; throws when the plan has none of that name (a bug in planning). */

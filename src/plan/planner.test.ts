@@ -109,7 +109,7 @@ describe('parseSuite', () => {
 
   it('takes the suites that come with pathproof', () => {
     expect(parseSuite(smoke, 'smoke').scenarios).toHaveLength(1);
-    expect(parseSuite(failover, 'failover').scenarios.map((s) => s.name)).toEqual(['gateway-dead', 'gateway-removed', 'listeners-removed', 'partition-store', 'partition-monitor', 'partition-both']);
+    expect(parseSuite(failover, 'failover').scenarios.map((s) => s.name)).toEqual(['gateway-dead', 'gateway-off', 'gateway-removed', 'listeners-removed', 'partition-store', 'partition-monitor', 'partition-both']);
   });
 });
 

@@ -4,8 +4,9 @@ import { usageError } from '../util/errors.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
-import { loopbackTimeScale, scaleTimers } from './timers.js';
-import type { Expectations, LabKind, LabShape, Plan, PlanStep, StampWorkload, Topology } from './types.js';
+import { nominalPlatform } from './platform.js';
+import { loopbackTimeScale, scaleTimers, virtualMachineTimers } from './timers.js';
+import type { Expectations, LabKind, LabPlatform, LabShape, LabTimers, Plan, PlanStep, StampWorkload, Topology, VirtualMachines } from './types.js';
 
 /** Settings of a run that are neither in the suite nor random: they are part of the plan's input. */
 export interface PlanOptions {
@@ -17,6 +18,10 @@ export interface PlanOptions {
   anaGroups?: number;
   timeScale?: number;
   defects?: string[];
+  /** What the nodes of the lab have, where it has virtual machines; the rest is at its defaults. */
+  machines?: Partial<VirtualMachines>;
+  /** What the lab's nodes run on, once it was looked at. Default: what is usual. */
+  platform?: LabPlatform;
 }
 
 const defaultShape = {
@@ -29,6 +34,15 @@ const defaultWorkload: Omit<StampWorkload, 'kind'> = {
 };
 
 /**
+ * Emulated nodes share this machine's processors with each other and with the harness. A load that leaves them some
+ * rest shows what the system does; one that does not shows only who gets the processor.
+ */
+const emulatedWorkload: Partial<StampWorkload> = { queueDepth: 2, ioBytes: [4_096, 16_384], workingSetBlocks: 1_024, maxIops: 30, probePeriodMs: 250 };
+
+/** The kernel's target shows the block size of the device behind it, and that of an RBD image is 512 bytes (linux drivers/block/rbd.c). */
+const rbdBlockSize = 512;
+
+/**
  * Resolves a scenario: a pure function of its arguments. The same scenario, seed and lab give the same
  * plan, byte for byte. Throws a usage error (exit 64) that names the field when something does not fit.
  */
@@ -36,11 +50,15 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   const scenario = scenarioSchema.parse(input);
   const where = `scenario ${scenario.name}`;
   const random = new Random(`${options.seed}/${suite}/${scenario.name}`);
-  const shape = resolveShape(scenario, options);
-  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...withoutUndefined(scenario.workload ?? {}) };
+  const platform = options.platform ?? nominalPlatform(options.lab, options.machines);
+  const shape = resolveShape(where, scenario, options, platform);
+  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(platform.machines === undefined ? {} : emulatedWorkload), ...withoutUndefined(scenario.workload ?? {}) };
   checkShape(where, shape, workload);
-  const topology = resolveTopology(suite, scenario.name, shape, workload, random.fork('topology'));
-  const bounds = deriveBounds(shape);
+  const topology = platform.machines === undefined
+    ? resolveTopology(`${suite}/${scenario.name}`, shape, workload, random.fork('topology'))
+    // Machines are set up once and used by many runs: who they are must not depend on the run.
+    : resolveTopology(options.lab, shape, workload, new Random(`${options.lab}/topology`));
+  const bounds = deriveBounds(shape, platform);
   const expect: Expectations = {
     quietStall: 'quietStall', convergence: 'convergence', stalls: [], overlaps: [], takeovers: [],
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
@@ -52,22 +70,40 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   }
   return {
     format: 1, suite, scenario: scenario.name, title: scenario.title, description: scenario.description,
-    seed: options.seed, lab: options.lab, shape, topology, workload, steps, bounds, expect,
+    seed: options.seed, lab: options.lab, shape, platform, topology, workload, steps, bounds, expect,
     defects: [...(options.defects ?? [])].sort(),
   };
 }
 
-function resolveShape(scenario: Scenario, options: PlanOptions): LabShape {
+function resolveShape(where: string, scenario: Scenario, options: PlanOptions, platform: LabPlatform): LabShape {
   const { timeScale, timers, ...lab } = withoutUndefined(scenario.lab ?? {});
   const gateways = options.gateways ?? lab.gateways ?? defaultShape.gateways;
   return {
     ...defaultShape,
     ...lab,
+    // Off by default in Linux, and dear to an emulated processor.
+    ...(platform.machines === undefined ? {} : { headerDigest: lab.headerDigest ?? false, dataDigest: lab.dataDigest ?? false }),
+    blockSize: resolveBlockSize(where, lab.blockSize, platform),
     gateways,
     namespaces: options.namespaces ?? lab.namespaces ?? defaultShape.namespaces,
     anaGroups: options.anaGroups ?? lab.anaGroups ?? Math.min(gateways, defaultShape.anaGroups),
-    timers: scaleTimers(options.timeScale ?? timeScale ?? loopbackTimeScale, withoutUndefined(timers ?? {})),
+    timers: resolveTimers(where, options, timeScale, withoutUndefined(timers ?? {})),
   };
+}
+
+function resolveBlockSize(where: string, wanted: number | undefined, platform: LabPlatform): number {
+  if (platform.machines === undefined) return wanted ?? defaultShape.blockSize;
+  if (wanted !== undefined && wanted !== rbdBlockSize) throw usageError('BAD_SHAPE', `${where}: lab.blockSize: namespaces on kernel RBD have blocks of ${rbdBlockSize} bytes, not ${wanted}`, 'Leave blockSize away for this lab.');
+  return rbdBlockSize;
+}
+
+function resolveTimers(where: string, options: PlanOptions, timeScale: number | undefined, timers: Partial<LabTimers>): LabTimers {
+  if (options.lab === 'loopback') return scaleTimers(options.timeScale ?? timeScale ?? loopbackTimeScale, timers);
+  // Real parts have timers that nobody can set; a scenario's own scale is meant for the embedded lab.
+  if (options.timeScale !== undefined && options.timeScale !== 1) {
+    throw usageError('TIME_SCALE', `${where}: the timers of the ${options.lab} lab are real and cannot be scaled`, 'Leave --time-scale away.');
+  }
+  return scaleTimers(1, { ...virtualMachineTimers, ...timers });
 }
 
 function checkShape(where: string, shape: LabShape, workload: StampWorkload): void {
@@ -84,7 +120,7 @@ function checkShape(where: string, shape: LabShape, workload: StampWorkload): vo
   }
 }
 
-function resolveTopology(suite: string, scenario: string, shape: LabShape, workload: StampWorkload, random: Random): Topology {
+function resolveTopology(name: string, shape: LabShape, workload: StampWorkload, random: Random): Topology {
   const gateways = Array.from({ length: shape.gateways }, (_, index) => ({ name: `gw${index + 1}`, index, anaGroup: index + 1 }));
   const blocks = (shape.namespaceMiB * 1_048_576) / shape.blockSize;
   const namespaces = Array.from({ length: shape.namespaces }, (_, i) => ({
@@ -97,7 +133,7 @@ function resolveTopology(suite: string, scenario: string, shape: LabShape, workl
     idle: i >= shape.namespaces - workload.idleNamespaces,
     image: `image${i + 1}`,
   }));
-  const hash = createHash('sha256').update(`${suite}/${scenario}`).digest('hex').slice(0, 12);
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
   return {
     pool: 'rbd', group: 'grp1', nqn: `nqn.2026-01.io.pathproof:${hash}`, gateways, namespaces,
     hosts: [{ name: 'host1', hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${uuidOf(random)}`, hostId: bytesOf(random, 16).toString('hex') }],

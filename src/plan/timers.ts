@@ -27,6 +27,13 @@ export const productionTimers: LabTimers = {
 };
 
 /**
+ * What labs of virtual machines set differently from the defaults, all of it by settings that the real parts have.
+ * A host retries a lost gateway and gives up a silent one sooner, so that a scenario takes a minute and not ten; the
+ * gateway's own end when the monitor is silent comes before the fencing would have to be relied upon for minutes.
+ */
+export const virtualMachineTimers: Partial<LabTimers> = { reconnectDelayMs: 2_000, ioTimeoutMs: 15_000, disconnectPanicMs: 20_000 };
+
+/**
  * Default scale of the loopback lab. At a quarter the whole smoke scenario fits into half a minute, and
  * the beacon grace (1.75 s) is still several times what a busy two-core machine may stall a process.
  */

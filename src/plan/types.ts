@@ -6,7 +6,7 @@
  * about what was meant to happen.
  */
 
-export const labKinds = ['loopback'] as const;
+export const labKinds = ['loopback', 'qemu'] as const;
 export type LabKind = (typeof labKinds)[number];
 
 /** Path selection policies, named and meant as in Linux (drivers/nvme/host/multipath.c). */
@@ -73,6 +73,28 @@ export interface LabShape {
   headerDigest: boolean;
   dataDigest: boolean;
   timers: LabTimers;
+}
+
+/** What the nodes of the lab run on, as far as bounds and topology depend on it. */
+export interface LabPlatform {
+  /** `native`: processes of this machine. */
+  accel: 'native' | 'kvm' | 'tcg';
+  /** How many times longer a node's processor takes than this machine's (util/cpu-speed.ts); 1: no emulation. */
+  emulationFactor: number;
+  /** Redundant networks between hosts and gateways: so many controllers a host has at each gateway. */
+  fabrics: number;
+  /** Labs of virtual machines only: what is installed on them, and how. */
+  machines?: VirtualMachines;
+}
+
+export interface VirtualMachines {
+  /** Debian suite of the image: with it comes the release under test. */
+  debianSuite: string;
+  /** The Ceph major version that the image must have; null: whatever the suite has. */
+  cephMajor: number | null;
+  auth: 'none' | 'cephx';
+  /** Monitors of the cluster, 1 or 3. */
+  mons: number;
 }
 
 export interface StampWorkload {
@@ -184,6 +206,7 @@ export interface Plan {
   seed: string;
   lab: LabKind;
   shape: LabShape;
+  platform: LabPlatform;
   topology: Topology;
   workload: StampWorkload;
   steps: PlanStep[];

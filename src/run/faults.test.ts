@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { faultDrivers } from '../fault/drivers.js';
 import { abilities, faultNames, type Ability } from '../fault/specs.js';
 import type { EventBody, HistoryEvent } from '../history/events.js';
+import { processStartTime } from '../lab/process-identity.js';
 import type { Lab } from '../lab/types.js';
 import { LiveView } from '../observe/live-view.js';
 import { planScenario } from '../plan/planner.js';
@@ -19,7 +20,8 @@ class HollowLab {
   };
   readonly gateways = new Map(['gw1', 'gw2'].map((name) => [name, {
     name, pid: process.pid, kill: () => this.#note('kill'), stop: () => this.#note('stop'), start: () => this.#note('start'),
-    listeners: () => Promise.resolve(['a:1']), removeListeners: () => this.#note('removeListeners'), addListeners: () => this.#note('addListeners'),
+    listeners: () => Promise.resolve(['a:1']), powerOff: () => this.#note('powerOff'), powered: () => true, alive: (pid: number) => Promise.resolve(processStartTime(pid) !== undefined),
+    removeListeners: () => this.#note('removeListeners'), addListeners: () => this.#note('addListeners'),
   }]));
   readonly host = { name: 'host1' };
   readonly monitor = { command: (c: Record<string, unknown>) => this.#note(String(c['prefix'])).then(() => ({ code: 0, status: '', output: '' })) };

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { EventBody } from '../history/events.js';
 import { HistoryWriter } from '../history/writer.js';
-import { createLab } from '../lab/providers.js';
+import type { LabProvider, ProviderProgress } from '../lab/provider.js';
 import type { Lab } from '../lab/types.js';
 import { ResourceWatch } from '../observe/resources.js';
 import { LiveView } from '../observe/live-view.js';
 import { watchSelf } from '../observe/self-watch.js';
 import { boundMs } from '../plan/bounds.js';
-import type { AwaitCondition, Plan, PlanStep } from '../plan/types.js';
+import type { AwaitCondition, LabPlatform, Plan, PlanStep } from '../plan/types.js';
 import { runFiles, writeRunFile, type RunInfo } from '../results/store.js';
 import { nowUs, sleep } from '../util/clock.js';
 import { infraError, messageOf, PathproofError } from '../util/errors.js';
@@ -21,6 +21,8 @@ export interface RunProgress {
   /** Called about four times a second. */
   status?: (status: { elapsedMs: number; iops: number; mibPerS: number; owners: Record<string, string | null>; fault: string | null; phase: string }) => void;
   note?: (line: string) => void;
+  /** The steps in which a lab of machines is made. */
+  lab?: ProviderProgress;
 }
 
 export interface RunOutcome {
@@ -34,19 +36,22 @@ const statusPeriodMs = 250;
 
 /**
  * Executes one plan: brings the lab up, drives the workload, walks the steps, re-reads everything, takes
- * the lab down and judges what was stored. Teardown is queued before setup runs. Whatever goes wrong in
+ * the lab down and judges what was stored. The plan is resolved once as things usually are, to make the provider ready,
+ * and then with what the provider has found out about the lab's nodes. Teardown is queued before setup runs. Whatever goes wrong in
  * between, the history is closed and judged; only a run folder that cannot be written makes it throw.
  *
  * `signal` interrupts it: faults are healed, processes end, the run is stored and marked interrupted.
  */
-export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal: AbortSignal, progress: RunProgress = {}): Promise<RunOutcome> {
+export async function executePlan(provider: LabProvider, resolve: (platform?: LabPlatform) => Plan, info: RunInfo, dir: string, signal: AbortSignal, progress: RunProgress = {}): Promise<RunOutcome> {
+  const prepared = await prepare(provider, resolve(), dir, signal, progress);
+  const plan = prepared.platform === undefined ? resolve() : resolve(prepared.platform);
   const planText = `${JSON.stringify(plan, null, 2)}\n`;
   writeRunFile(dir, runFiles.plan, planText);
   writeRunFile(dir, runFiles.run, info);
 
   const abort = new AbortController();
   const view = new LiveView();
-  let failure: PathproofError | undefined;
+  let failure: PathproofError | undefined = prepared.failure;
   const fail = (error: unknown): void => {
     failure ??= error instanceof PathproofError ? error : infraError('RUN_FAILED', messageOf(error), { cause: error });
     abort.abort();
@@ -68,7 +73,7 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
     phase = name;
     emit({ type: 'run.phase', phase: name, ...(detail === undefined ? {} : { detail }) });
   };
-  const lab = createLab(plan, { runId: info.runId, runDir: dir, sink: (node, event) => void history.append(event, { node, offUs: 0, errUs: 0 }) });
+  const lab = provider.create(plan, { runId: info.runId, runDir: dir, sink: (node, event, errUs = 0) => void history.append(event, { node, offUs: 0, errUs }) });
   void lab.broken.then((reason) => {
     const [first, ...details] = reason.split('\n');
     fail(infraError('LAB_BROKE', first!, { details }));
@@ -91,11 +96,12 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
   }, statusPeriodMs);
 
   try {
+    if (failure !== undefined) throw failure;
     setPhase('lab-up');
     await untilAborted(abort.signal, lab.up((step) => setPhase('lab-up', step)));
     await untilAborted(abort.signal, walk({ plan, lab, view, board, setPhase, signal: abort.signal, emit, note: progress.note }));
   } catch (error) {
-    if (!(error instanceof Interrupted)) fail(error);
+    if (!(error instanceof Interrupted) && error !== failure) fail(error);
   }
   const wasInterrupted = failure === undefined && signal.aborted;
   await board.healAll();
@@ -111,6 +117,16 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
   signal.removeEventListener('abort', interrupted);
   await lab.down().catch((error: unknown) => fail(infraError('LAB_DOWN', `the lab did not go down cleanly: ${messageOf(error)}`, { cause: error })));
   return { result: await judgeRun(dir), error: failure, dir };
+}
+
+/** What the provider found; without it when it failed, or when somebody interrupted it, which is no failure. */
+async function prepare(provider: LabProvider, plan: Plan, dir: string, signal: AbortSignal, progress: RunProgress): Promise<{ platform?: LabPlatform; failure?: PathproofError }> {
+  try {
+    return { platform: await provider.prepare(plan, { signal, logDir: join(dir, 'logs'), progress: progress.lab ?? (() => undefined) }) };
+  } catch (error) {
+    if (signal.aborted) return {};
+    return { failure: error instanceof PathproofError ? error : infraError('LAB_PREPARE', messageOf(error), { cause: error }) };
+  }
 }
 
 class Interrupted extends Error {}

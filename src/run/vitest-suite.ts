@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { gitCommit, packageVersion, shellQuote } from '../cli/package.js';
+import { openProvider } from '../lab/providers.js';
 import { planScenario } from '../plan/planner.js';
 import { parseSuite } from '../plan/scenario.js';
 import { onSuite } from '../plan/suite.js';
@@ -20,13 +21,14 @@ onSuite((definition) => {
   const { name, scenarios } = parseSuite(definition, 'suite');
   const lab = labFromEnvironment();
   const seed = process.env['PATHPROOF_SEED'] ?? Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, '0');
+  const provider = openProvider(lab);
+  afterAll(() => provider.close(), 60_000);
   for (const scenario of scenarios) {
     test(`${name}/${scenario.name}: ${scenario.title}`, { timeout: scenarioTimeoutMs }, async (context) => {
       if (scenario.labs !== undefined && !scenario.labs.includes(lab)) context.skip(`made for ${scenario.labs.join(', ')}, not for ${lab}`);
-      const plan = planScenario(name, scenario, { seed, lab });
       const { runId, dir } = createRunDir(process.env['PATHPROOF_RESULTS'] ?? 'results', name, seed);
       const repro = `PATHPROOF_SEED=${shellQuote(seed)} PATHPROOF_LAB=${lab} npm run suites -- -t ${shellQuote(`${name}/${scenario.name}:`)}`;
-      const outcome = await executePlan(plan, {
+      const outcome = await executePlan(provider, (platform) => planScenario(name, scenario, { seed, lab, ...(platform === undefined ? {} : { platform }) }), {
         format: 1, runId, suite: name, scenario: scenario.name, seed, lab, git: await gitCommit(), version: packageVersion,
         argv: ['vitest'], startedAt: new Date().toISOString(), repro,
       }, dir, context.signal);

@@ -27,8 +27,8 @@ const correctionMaxUs = 1_000_000;
 let lastUs = 0;
 
 /** Never back, also while the shift is corrected: a later event has no earlier time. */
-function shifted(ownUs: number): number {
-  lastUs = Math.max(lastUs, ownUs + shiftUs);
+function shifted(us: number): number {
+  lastUs = Math.max(lastUs, us + shiftUs);
   return lastUs;
 }
 

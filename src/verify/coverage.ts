@@ -22,11 +22,14 @@ export function isSampled(plan: { lab: string }): boolean {
   return !changeDrivenLabs.includes(plan.lab);
 }
 
-/** The longest time that an observer of the hosts or the monitor may go without a look, microseconds. */
-export function lookGapLimitUs(plan: Pick<Plan, 'shape'> & { lab: string }): number {
+/**
+ * The longest time that an observer of the hosts or the monitor may go without a look, microseconds. The monitor sends
+ * no I/O, and each of its maps has a number: what was not looked at in time shows as a gap in the numbers.
+ */
+export function lookGapLimitUs(plan: Pick<Plan, 'shape'> & { lab: string }, observer: string): number {
   const { beaconGraceMs, katoMs } = plan.shape.timers;
   const limitUs = Math.min(beaconGraceMs, katoMs) * 1000 * lookGapShareOfTimers;
-  return isSampled(plan) ? Math.min(limitUs, sampledLookGapMaxUs) : limitUs;
+  return isSampled(plan) && !observes(observer, 'monitor') ? Math.min(limitUs, sampledLookGapMaxUs) : limitUs;
 }
 
 /** A stretch of the judged period in which nothing was looked at. */

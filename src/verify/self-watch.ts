@@ -107,13 +107,13 @@ function absences(states: readonly EventOf<'node'>[], period: Period): Period[] 
 /** Observers of gateways look in vain while a fault lasts; those of the hosts and the monitor must not. */
 function checkObservers({ plan, events }: CheckInput, period: Period, findings: Findings): number {
   const startUs = runStartUs(events);
-  const limitUs = lookGapLimitUs(plan);
   const blinded = ['gateway', 'store', ...plan.topology.gateways.map(({ name }) => name)];
   const coverage = coverageOf(events, period, (observer) => !blinded.some((name) => observes(observer, name)));
   if (coverage.length === 0) findings.unknown('no observe.coverage event of a host or monitor observer');
   let longestUs = 0;
   for (const observer of new Set(coverage.map((event) => event.observer))) {
     const spans = coverage.filter((event) => event.observer === observer);
+    const limitUs = lookGapLimitUs(plan, observer);
     for (const { maxGapUs, fromUs, toUs, seq } of spans) {
       longestUs = Math.max(longestUs, maxGapUs);
       if (maxGapUs > limitUs) findings.unknown(`${observer}: it did not look for ${ms(maxGapUs)} between ${at(fromUs, startUs)} and ${at(toUs, startUs)} (limit ${ms(limitUs)})`, { tUs: fromUs, toUs, events: [seq] });

@@ -96,7 +96,7 @@ function excuses(window: AllowanceWindow, overlap: Overlap): boolean {
 }
 
 function checkCoverage({ plan, events }: CheckInput, period: Period, findings: Findings): void {
-  const limitUs = lookGapLimitUs(plan);
+  const limitUs = lookGapLimitUs(plan, 'host');
   const startUs = runStartUs(events);
   for (const { name } of plan.topology.hosts) {
     const coverage = coverageOf(events, period, (observer) => observes(observer, name) || (plan.topology.hosts.length === 1 && observes(observer, 'host')));

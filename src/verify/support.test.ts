@@ -61,8 +61,9 @@ describe('coverage', () => {
   it('asks more of a host that is sampled than of one that reports each change', () => {
     const { shape } = testPlan();
     const slow = { ...shape, timers: { ...shape.timers, beaconGraceMs: 7000, katoMs: 5000 } };
-    expect([lookGapLimitUs({ lab: 'loopback', shape }), lookGapLimitUs({ lab: 'loopback', shape: slow })]).toEqual([125_000, 1_250_000]);
-    expect([lookGapLimitUs({ lab: 'qemu', shape }), lookGapLimitUs({ lab: 'qemu', shape: slow })]).toEqual([100_000, 100_000]);
+    expect([lookGapLimitUs({ lab: 'loopback', shape }, 'host:host1'), lookGapLimitUs({ lab: 'loopback', shape: slow }, 'host:host1')]).toEqual([125_000, 1_250_000]);
+    expect([lookGapLimitUs({ lab: 'qemu', shape }, 'host:host1'), lookGapLimitUs({ lab: 'qemu', shape: slow }, 'host:host1')]).toEqual([100_000, 100_000]);
+    expect([lookGapLimitUs({ lab: 'qemu', shape }, 'monitor'), lookGapLimitUs({ lab: 'qemu', shape: slow }, 'monitor')]).toEqual([125_000, 1_250_000]);
   });
   it('tells whom an observer speaks of', () => {
     expect(['host1', 'host:host1', 'host1/paths', 'host1:paths'].map((observer) => observes(observer, 'host1'))).toEqual([true, true, true, true]);

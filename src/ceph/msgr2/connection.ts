@@ -9,7 +9,7 @@ import type { HandshakeOptions, HandshakeResult } from './handshake.js';
 import { Limit } from './limits.js';
 import { decodeMessage, encodeMessage } from './message.js';
 import type { Message } from './message.js';
-import { nowUs } from '../../util/clock.js';
+import { ownNowUs } from '../../util/clock.js';
 import { messageOf } from '../../util/errors.js';
 
 export interface MonEndpoint {
@@ -104,7 +104,7 @@ export class MonConnection {
       const { result } = this.#handshake!;
       if (result === undefined) return;
       this.#ready = result;
-      this.#lastAckUs = nowUs();
+      this.#lastAckUs = ownNowUs();
       this.#keepaliveTimer = setInterval(() => this.#keepalive(), this.#o.keepaliveMs);
       this.#events.ready(result);
     }
@@ -127,7 +127,7 @@ export class MonConnection {
       case Tag.keepalive2:
         return this.#sendFrame(keepalive2Ack.encode(keepalive2.decode(frame)));
       case Tag.keepalive2Ack:
-        this.#lastAckUs = nowUs();
+        this.#lastAckUs = ownNowUs();
         return;
       case Tag.ack:
         // Lossy in both directions: nobody resends, so nothing waits for it.
@@ -150,7 +150,7 @@ export class MonConnection {
   }
 
   #silentMs(): number {
-    return (nowUs() - this.#lastAckUs) / 1_000;
+    return (ownNowUs() - this.#lastAckUs) / 1_000;
   }
 
   #sendFrame(frame: Frame): void {

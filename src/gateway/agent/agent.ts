@@ -1,5 +1,5 @@
 import type { GatewayMap, GatewayMapEntry, MonitorClient } from '../../monitor/client.js';
-import { nowUs } from '../../util/clock.js';
+import { ownNowUs } from '../../util/clock.js';
 import { messageOf } from '../../util/errors.js';
 import type { GatewayControl } from '../control.js';
 import { AnaApplier } from './ana-applier.js';
@@ -51,7 +51,7 @@ export class GatewayAgent {
     this.#monitor = options.monitor;
     this.#control = options.control;
     this.#subsystems = [...options.subsystems];
-    this.#clock = options.clock ?? nowUs;
+    this.#clock = options.clock ?? ownNowUs;
     this.#log = options.log ?? (() => undefined);
     let resolve: (end: AgentEnd) => void = () => undefined;
     this.ended = new Promise((settle) => { resolve = settle; });

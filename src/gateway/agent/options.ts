@@ -74,7 +74,7 @@ export interface GatewayAgentOptions {
    * monitor's map ends it. Both are honest, neither ever acknowledges what did not land.
    */
   onFenced?: 'end' | 'stay';
-  /** Monotonic time in microseconds. Default `nowUs`. */
+  /** Monotonic time in microseconds. Default `ownNowUs`: a clock that nobody corrects while a time-out runs. */
   clock?: () => number;
   log?: (line: string) => void;
 }

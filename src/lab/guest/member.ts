@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import type { NodeEvent } from '../../history/events.js';
 import { watchSelf } from '../../observe/self-watch.js';
 import { nowUs, ownNowUs, shiftClock } from '../../util/clock.js';
+import { cpuWorkUs } from '../../util/cpu-speed.js';
 import { answer } from '../member/answer.js';
 import type { MemberContext, MemberHandlers, MemberMessage, MemberRequest, StartMember } from '../member/protocol.js';
 
@@ -19,8 +20,9 @@ export function guestSocketPath(name: string): string {
  * was restored from a snapshot has its members running, and each harness attaches to them anew. What happens
  * while nobody listens is not kept; whoever attaches is told the present state first (`announce`).
  *
- * argv[2] names a JSON file with the config. Two requests are the frame's own: `clock` answers with this
- * machine's own time, `setClock` shifts this process's to the harness's (util/clock.ts).
+ * argv[2] names a JSON file with the config. Some requests are the frame's own: `clock` answers with this
+ * machine's monotonic time, `setClock` shifts this process's to the harness's (util/clock.ts), `cpuWork`
+ * measures the processor (util/cpu-speed.ts).
  */
 export function runGuestMember<Config extends { name: string }>(role: string, start: StartMember<Config>): void {
   let name = role;
@@ -41,8 +43,8 @@ export function runGuestMember<Config extends { name: string }>(role: string, st
     const member = await start(config, context);
     const handlers: MemberHandlers = {
       ...member.handlers,
-      // Its own clock, whatever an earlier harness has set: what is estimated is the difference to it.
-      clock: () => ({ nowUs: ownNowUs() }),
+      clock: () => ({ ownUs: ownNowUs() }),
+      cpuWork: () => ({ us: cpuWorkUs() }),
       setClock: ({ harnessMinusOwnUs }: { harnessMinusOwnUs: number }) => shiftClock(harnessMinusOwnUs),
       announce: () => member.announce?.(),
     };

@@ -1,19 +1,14 @@
 import { randomInt } from 'node:crypto';
 import type { EventBody, NodeEvent } from '../../history/events.js';
+import { classifySelfEnd } from '../member/gateway-exit.js';
 import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError } from '../../util/errors.js';
+import { processStartTime } from '../process-identity.js';
 import type { GatewayNode } from '../types.js';
 import type { LoopbackLab } from './lab.js';
 import { loopbackAddress } from './lab.js';
 import type { MemberProcess } from './member-process.js';
-
-/** Exit codes with which a gateway process ends itself by its own rules, and what they mean (members/gateway.ts). */
-const selfEndCodes: ReadonlyMap<number, string> = new Map([
-  [10, 'the monitor had failed it over'],
-  [11, 'the monitor was silent for too long'],
-  [12, 'the store had fenced it'],
-]);
 
 type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
 
@@ -74,6 +69,10 @@ export class LoopbackGateway implements GatewayNode {
     await member.exited;
   }
 
+  alive(pid: number): Promise<boolean> {
+    return Promise.resolve(processStartTime(pid) !== undefined);
+  }
+
   async stop(): Promise<void> {
     const member = this.#running();
     this.#killed = member;
@@ -111,8 +110,7 @@ export class LoopbackGateway implements GatewayNode {
    */
   classifyExit(member: MemberProcess, exitCode: number | null): { kind: 'meant' | 'by-rule' | 'unexpected'; detail?: string } {
     if (member === this.#killed) return { kind: 'meant' };
-    const rule = exitCode === null ? undefined : selfEndCodes.get(exitCode);
-    return rule === undefined ? { kind: 'unexpected' } : { kind: 'by-rule', detail: `ended itself: ${rule}` };
+    return classifySelfEnd(exitCode);
   }
 
   /** The lab passes every event of this gateway's process by here. */

@@ -5,10 +5,10 @@ import type { ChildProcess } from 'node:child_process';
 import { infraError } from '../../util/errors.js';
 import type { NodeEvent } from '../../history/events.js';
 import type { MemberMessage } from '../member/member.js';
+import { MemberRequests } from '../member/requests.js';
 
 /** How long a member may take from spawn to `ready`. Node itself needs 0.1–0.5 s; a loaded machine several times that. */
 const readyTimeoutMs = 20_000;
-const requestTimeoutMs = 60_000;
 const logTailLines = 15;
 
 export interface MemberExit { exitCode: number | null; signal: string | null }
@@ -25,12 +25,12 @@ export class MemberProcess {
   readonly exited: Promise<MemberExit>;
   readonly info: Promise<unknown>;
   readonly #child: ChildProcess;
-  readonly #pending = new Map<number, { resolve: (v: unknown) => void; reject: (e: Error) => void; timer: NodeJS.Timeout }>();
-  #nextId = 1;
+  readonly #requests: MemberRequests;
   #gone = false;
 
   constructor(options: { name: string; entry: string; config: unknown; logFile: string; onEvent: (event: NodeEvent) => void }) {
     this.name = options.name;
+    this.#requests = new MemberRequests(options.name);
     this.logFile = options.logFile;
     const log = openSync(options.logFile, 'a');
     const { file, nodeOptions } = entryOf(options.entry);
@@ -62,7 +62,7 @@ export class MemberProcess {
       else if (m.kind === 'ready') {
         clearTimeout(readyTimer);
         ready(m.info);
-      } else if (m.kind === 'reply') this.#reply(m);
+      } else if (m.kind === 'reply') this.#requests.settle(m);
     });
     this.exited = new Promise((resolve) => {
       const done = (exitCode: number | null, signal: string | null): void => {
@@ -70,11 +70,7 @@ export class MemberProcess {
         this.#gone = true;
         clearTimeout(readyTimer);
         notReady(this.#startError(`ended before it was ready (${signal ?? `exit code ${exitCode}`})`));
-        for (const { reject, timer } of this.#pending.values()) {
-          clearTimeout(timer);
-          reject(new Error(`${this.name} ended`));
-        }
-        this.#pending.clear();
+        this.#requests.failAll(new Error(`${this.name} ended`));
         resolve({ exitCode, signal });
       };
       this.#child.on('exit', done);
@@ -87,22 +83,13 @@ export class MemberProcess {
   }
 
   /** Calls a method of the member. Rejects when the member says no, ends, or does not answer in time (a minute by default). */
-  request<T = unknown>(method: string, params: unknown = {}, timeoutMs = requestTimeoutMs): Promise<T> {
+  request<T = unknown>(method: string, params: unknown = {}, timeoutMs?: number): Promise<T> {
     if (this.#gone) return Promise.reject(new Error(`${this.name} is not running`));
-    const id = this.#nextId++;
-    return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new Error(`${this.name} did not answer ${method} within ${timeoutMs / 1_000} s`));
-      }, timeoutMs);
-      this.#pending.set(id, { resolve: resolve as (v: unknown) => void, reject, timer });
+    return this.#requests.open<T>(method, (id) => {
       this.#child.send({ kind: 'request', id, method, params }, undefined, undefined, (error) => {
-        if (error === null) return;
-        clearTimeout(timer);
-        this.#pending.delete(id);
-        reject(error);
+        if (error !== null) this.#requests.fail(id, error);
       });
-    });
+    }, timeoutMs);
   }
 
   /** Sends a signal; false when the process is already gone. */
@@ -122,15 +109,6 @@ export class MemberProcess {
   /** The last lines of its log, for an error message. */
   logTail(): string[] {
     return logTail(this.logFile);
-  }
-
-  #reply(message: Extract<MemberMessage, { kind: 'reply' }>): void {
-    const pending = this.#pending.get(message.id);
-    if (pending === undefined) return;
-    this.#pending.delete(message.id);
-    clearTimeout(pending.timer);
-    if (message.error === undefined) pending.resolve(message.result);
-    else pending.reject(new Error(`${this.name}: ${message.error}`));
   }
 
   #startError(what: string): Error {

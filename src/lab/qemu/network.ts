@@ -43,3 +43,10 @@ export function macOf(card: FabricName | 'mgmt', node: string): string {
 
 /** Fixed inside QEMU's user-mode network; every VM has one of its own. */
 export const managementAddress = '10.0.2.15/24';
+
+/** `ip:port` in parts. */
+export function parseEndpoint(text: string): { host: string; port: number } {
+  const match = /^([\d.]+):(\d+)$/.exec(text);
+  if (match === null) throw new RangeError(`${text} is no ip:port`);
+  return { host: match[1]!, port: Number(match[2]) };
+}

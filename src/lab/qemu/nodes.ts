@@ -1,7 +1,10 @@
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Accel } from './accel.js';
 import type { LabImage } from './image/image.js';
 import { addressOf, fabricNames, macOf, prefixLength, type FabricName } from './network.js';
+import { PathproofError } from '../../util/errors.js';
+import type { ProcessIdentity } from './processes.js';
 import type { NodeProgress } from './progress.js';
 import { portSocketPath } from './switch/index.js';
 import { managementNetwork, type RoleFile } from './vm/role.js';
@@ -25,8 +28,12 @@ export interface NodeContext {
   keys: LabKeys;
   /** Folder of sockets and scratch files; short. */
   dir: string;
+  /** Folder of the files for snapshots; default: `dir`. */
+  stateDir?: string;
   logDir: string;
   progress: NodeProgress;
+  /** Each QEMU process that starts, also later ones. */
+  onStarted?: (identity: ProcessIdentity) => void;
 }
 
 /** The virtual machines of these specifications, not yet started; each on every fabric and knowing every other's name. */
@@ -38,6 +45,7 @@ export function makeNodes(specs: readonly NodeSpec[], context: NodeContext): Map
   return new Map(specs.map((spec) => [spec.name, new QemuVm({
     name: spec.name, memoryMb: spec.memoryMb, cpus: spec.cpus,
     accel: context.accel, image: context.image, keys: context.keys, dir: context.dir, logDir: context.logDir,
+    ...(context.stateDir === undefined ? {} : { stateFile: join(context.stateDir, `${spec.name}.state.qcow2`) }),
     networks: fabricNames.map((fabric) => ({ name: fabric, mac: macOf(fabric, spec.name), socketPath: portSocketPath(context.dir, fabric, spec.name) })),
     role: {
       hostname: spec.name, hosts, keys: context.keys, modules: spec.modules ?? [], files: spec.files ?? [],
@@ -49,6 +57,7 @@ export function makeNodes(specs: readonly NodeSpec[], context: NodeContext): Map
         })),
       ],
     },
+    ...(context.onStarted === undefined ? {} : { onStarted: context.onStarted }),
     onStep: (step, seconds) => context.progress(spec.name, `${step} (${seconds.toFixed(1)} s)`),
   })]));
 }
@@ -58,15 +67,33 @@ export function fabricCard(fabric: FabricName): string {
   return `fab-${fabric}`;
 }
 
+/** A kernel that panics while it boots under emulation is given this many further chances. */
+const bootRetries = 2;
+
 /** Boots all at once. The first that fails makes it fail; whoever started them takes the others down. */
-export async function bootAll(nodes: Iterable<QemuVm>): Promise<void> {
-  const boots = [...nodes].map(async (vm) => {
-    await vm.start();
-    await vm.untilSsh();
-  });
+export async function bootAll(nodes: Iterable<QemuVm>, progress: NodeProgress): Promise<void> {
+  const boots = [...nodes].map((vm) => boot(vm, progress));
   // A second failure must not become an unhandled rejection.
-  for (const boot of boots) boot.catch(() => undefined);
+  for (const each of boots) each.catch(() => undefined);
   await Promise.all(boots);
+}
+
+/**
+ * Powers a node on and waits for its SSH. Emulated processors that patch code which another one runs can panic a
+ * kernel at boot (an `int3` that nobody owns; seen with QEMU 7.2 on a busy machine): that is the emulator's fault
+ * and nobody else's, so it is said and tried again.
+ */
+export async function boot(vm: QemuVm, progress: NodeProgress): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    await vm.start();
+    try {
+      return await vm.untilSsh();
+    } catch (error) {
+      if (!(error instanceof PathproofError) || error.code !== 'VM_PANIC' || attempt === bootRetries) throw error;
+      progress(vm.name, `${error.message}; powered on once more`);
+      await vm.kill();
+    }
+  }
 }
 
 /** Snapshots of all nodes at one moment: every guest stands still while all are saved, then all go on. */
@@ -81,11 +108,14 @@ export async function saveAll(nodes: Iterable<QemuVm>, tag: string): Promise<voi
 }
 
 /**
- * Powers all nodes on from their snapshots and lets them go on together. To the guests no time has passed:
- * their sessions with each other live on, and their clocks are behind by the age of the snapshot, all by the same.
+ * Brings all nodes back to their snapshots, each in a new process, and lets them go on together. To the guests no time
+ * has passed: their sessions with each other live on, and their clocks are behind by the age of the snapshot, all by the
+ * same. A process that runs cannot load an earlier snapshot of itself without its guest's clock jumping: QEMU never lets
+ * the time-stamp counter of a process go back (softmmu/cpu-timers.c, cpu_get_ticks_locked), and peers look dead then.
  */
 export async function restoreAll(nodes: Iterable<QemuVm>, tag: string): Promise<void> {
   const all = [...nodes];
+  await Promise.all(all.map((vm) => vm.kill()));
   await Promise.all(all.map((vm) => vm.start({ loadSnapshot: tag })));
   await Promise.all(all.map((vm) => vm.resume()));
   await Promise.all(all.map((vm) => vm.untilSshAgain()));

@@ -30,7 +30,7 @@ describe.skipIf(!wanted)('two virtual machines', () => {
     nodes = makeNodes(names.map((name) => ({ name, memoryMb: 512, cpus: 1, modules: ['nvme-tcp'] })), {
       image, accel, keys: await ensureKeys(dir), dir, logDir: join(dir, 'logs'), progress: (node, step) => console.log(`${node}: ${step}`),
     });
-    await bootAll(nodes.values());
+    await bootAll(nodes.values(), (node, step) => console.log(`${node}: ${step}`));
   }, 30 * 60_000);
 
   afterAll(async () => {

@@ -96,7 +96,7 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
     }
     case 'store.state': {
       const fenced = event.clients.filter((client) => client.fenced).map((client) => client.name).join(' ') || 'none';
-      const changes = differences.of('store', [['epoch', String(event.epoch)], ['blocklist', event.blocklist.join(' ') || 'empty'], ['fenced', fenced], ['late writes dropped', String(event.droppedWrites)]]);
+      const changes = differences.of('store', [['epoch', String(event.epoch)], ['blocklist', event.blocklist.join(' ') || 'empty'], ['fenced', fenced], ...(event.droppedWrites === undefined ? [] : [['late writes dropped', String(event.droppedWrites)] as [string, string]])]);
       return changes === '' ? undefined : { kind: 'store', text: changes };
     }
     case 'reread':

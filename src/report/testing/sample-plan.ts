@@ -30,6 +30,7 @@ export function samplePlan(options: SampleOptions): Plan {
     description: 'kill the owner of ANA group 1 with SIGKILL under a mixed load, expect the takeover, start it again and expect the failback.',
     seed: '0x5eedb0a7',
     lab: 'loopback',
+    platform: { accel: 'native', emulationFactor: 1, fabrics: 1 },
     shape: {
       gateways: gatewayCount, namespaces: namespaceCount, anaGroups, blockSize: 4_096, namespaceMiB: 64, policy: 'numa',
       ioQueues: 2, headerDigest: true, dataDigest: true,

@@ -15,6 +15,7 @@ export function testPlan(): Plan {
   const blocks = 1024;
   return {
     format: 1, suite: 'smoke', scenario: 'kill', title: 'gw1 is killed', description: 'kill the owner of ANA group 1', seed: 'seed-1', lab: 'loopback',
+    platform: { accel: 'native', emulationFactor: 1, fabrics: 1 },
     shape: { gateways: 2, namespaces: 4, anaGroups: 2, blockSize: 4096, namespaceMiB: 4, policy: 'numa', ioQueues: 1, headerDigest: true, dataDigest: true, timers: testTimers },
     topology: {
       pool: 'rbd', group: 'grp1', nqn: 'nqn.2026-01.io.pathproof:test',

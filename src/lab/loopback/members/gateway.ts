@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { gatewayDefects, UserspaceGateway } from '../../../gateway/userspace-gateway.js';
-import type { AgentEndReason } from '../../../gateway/agent/index.js';
 import { connectEmbeddedMonitor } from '../../../monitor/embedded-client.js';
 import type { LabTimers } from '../../../plan/types.js';
 import { StoreClient } from '../../../store/index.js';
+import { farewellMs, gatewayExitCodes } from '../../member/gateway-exit.js';
 import { runMember } from '../../member/member.js';
 
 /** One incarnation of a gateway as a process of its own: agent, NVMe/TCP target, store client. */
@@ -37,14 +37,8 @@ export interface GatewayMemberInfo {
   storeAddress: string;
 }
 
-/** How the process exits after each way in which a gateway ends; the lab tells them apart by it. */
-const exitCodes: Record<AgentEndReason, number> = {
-  'stopped': 0, 'control-failed': 1, 'failed-over': 10, 'monitor-silent': 11, 'fenced': 12,
-};
 /** A gateway outlasts the largest queue count that a host of the lab may ask for. */
 const ioQueuesMax = 64;
-/** Time for the last reply and events to leave before the process ends, milliseconds. */
-const farewellMs = 20;
 
 runMember('gateway', async (rawConfig, context) => {
   const config = configSchema.parse(rawConfig);
@@ -70,7 +64,7 @@ runMember('gateway', async (rawConfig, context) => {
   void gateway.ended.then(({ reason, detail }) => {
     process.stderr.write(`${name} ended: ${reason}: ${detail}\n`);
     // Nothing is served any more; whoever restarts it starts a new incarnation.
-    setTimeout(() => process.exit(exitCodes[reason]), farewellMs);
+    setTimeout(() => process.exit(gatewayExitCodes[reason]), farewellMs);
   });
   gateway.start();
   const info: GatewayMemberInfo = { storeAddress: store.address };

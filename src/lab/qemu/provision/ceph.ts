@@ -19,6 +19,8 @@ export interface CephSpec {
   group: string;
   gateways: readonly string[];
   images: readonly { name: string; megabytes: number }[];
+  /** Monitors: the first on the node itself, the others on nodes of their own. Default 1. */
+  mons?: number;
   /** More lines for the [global] section, e.g. a timer under test. */
   settings?: Record<string, string>;
 }
@@ -27,8 +29,8 @@ export interface CephSpec {
 export interface CephCluster {
   fsid: string;
   auth: CephAuth;
-  /** The monitor's msgr2 address. */
-  monHost: string;
+  /** The monitors' msgr2 addresses, `ip:port`. */
+  monHosts: readonly string[];
   entities: ReadonlyMap<string, CephEntity>;
   shell: MonShell;
   times: Record<string, number>;
@@ -131,7 +133,7 @@ export async function provisionCeph(ssh: Ssh, spec: CephSpec, progress: NodeProg
     // exclusive-lock would let two gateways fight for an image; fencing here is the blocklist alone.
     `rbd create ${shellQuote(`${spec.pool}/${image.name}`)} --size ${image.megabytes}M --image-feature layering`
   )).join(' && '), { timeoutMs: 120_000 }));
-  return { fsid, auth: spec.auth, monHost: `${monAddress}:${monPort}`, entities, shell, times: steps.times };
+  return { fsid, auth: spec.auth, monHosts: [`${monAddress}:${monPort}`], entities, shell, times: steps.times };
 }
 
 function configurationScript(spec: CephSpec, fsid: string, entities: ReadonlyMap<string, CephEntity>): string {

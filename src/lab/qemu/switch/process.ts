@@ -41,6 +41,18 @@ export async function startSwitch(config: SwitchConfig, logFile: string): Promis
   }
 }
 
+/** Takes over the switch of a lab that another command has left up. */
+export async function adoptSwitch(dir: string, identity: ProcessIdentity): Promise<RunningSwitch> {
+  const client = await SwitchClient.connect(dir, startMaxMs);
+  return {
+    client, identity,
+    end: async () => {
+      client.close();
+      await endProcess(identity, { termMs: 2_000 });
+    },
+  };
+}
+
 function endedEarly(child: ChildProcess): Promise<never> {
   return new Promise((_, reject) => {
     child.once('exit', (code) => reject(new Error(`it ended with exit code ${code ?? 'none'}`)));

@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { spawn, type ChildProcess } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { execa } from 'execa';
 import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
@@ -42,6 +43,20 @@ const bannerMaxMs = 5_000;
 const outputMaxBytes = 64 * 1024 * 1024;
 /** ssh's own failures (ssh(1)). */
 const sshFailed = 255;
+
+export interface SshFiles { node: string; port: number; keyFile: string; knownHosts: string }
+
+function sshOptions({ node, port, keyFile, knownHosts }: SshFiles): string[] {
+  return [
+    '-F', 'none', '-p', String(port), '-i', keyFile, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes',
+    '-o', `UserKnownHostsFile=${knownHosts}`, '-o', 'GlobalKnownHostsFile=none', '-o', `HostKeyAlias=${node}`, '-o', 'StrictHostKeyChecking=yes',
+  ];
+}
+
+/** The words after `ssh` for a connection of one's own. */
+export function sshArguments(files: SshFiles): string[] {
+  return [...sshOptions(files), 'root@127.0.0.1'];
+}
 
 /**
  * SSH to one node: one connection, over which each command is a channel (ControlMaster), because a new
@@ -101,18 +116,27 @@ export class Ssh {
     const child = spawn(this.#program(), [...this.#common(), 'root@127.0.0.1', '--', command], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
     createInterface({ input: child.stdout }).on('line', onLine);
     createInterface({ input: child.stderr }).on('line', onErrorLine);
-    child.stdin.on('error', () => undefined);
-    return {
-      ended: new Promise((resolve) => {
-        child.once('error', () => resolve({ exitCode: null }));
-        child.once('close', (exitCode) => resolve({ exitCode }));
-      }),
-      write: (text) => void child.stdin.write(text),
-      stop: () => {
-        child.stdin.end();
-        child.kill('SIGTERM');
-      },
-    };
+    return channelOf(child);
+  }
+
+  /** Starts a command and hands over the bytes of its output as they come. */
+  pipe(command: string, onData: (chunk: Buffer) => void): ExecStream {
+    const child = spawn(this.#program(), [...this.#common(), 'root@127.0.0.1', '--', command], { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+    child.stdout.on('data', onData);
+    return channelOf(child);
+  }
+
+  /**
+   * Makes a unix socket of this machine lead to a unix socket or `address:port` as the node sees it. Lasts
+   * as long as the connection; a connection to the socket fails until somebody listens at the other end.
+   */
+  async forward(localSocketPath: string, remote: string): Promise<void> {
+    const control = (what: 'forward' | 'cancel') => execa(this.#program(), [...this.#common(), '-O', what, '-L', `${localSocketPath}:${remote}`, 'root@127.0.0.1'], { reject: false, timeout: defaultTimeoutMs, stdin: 'ignore' });
+    // The connection takes the same request a second time for one that it has fulfilled already.
+    await control('cancel');
+    rmSync(localSocketPath, { force: true });
+    const result = await control('forward');
+    if (result.exitCode !== 0) throw infraError('SSH_FORWARD', `${this.node}: cannot forward ${remote}`, { details: result.stderr.split('\n').slice(-5) });
   }
 
   /** Writes a file on the node; its folder is made. */
@@ -134,7 +158,7 @@ export class Ssh {
 
   /** The command with which a person gets in. */
   get command(): string {
-    return ['ssh', ...this.#identity(), 'root@127.0.0.1'].map((w) => (/^[\w@%+=:,./-]+$/.test(w) ? w : shellQuote(w))).join(' ');
+    return ['ssh', ...sshArguments(this.files)].map((w) => (/^[\w@%+=:,./-]+$/.test(w) ? w : shellQuote(w))).join(' ');
   }
 
   close(): void {
@@ -175,16 +199,29 @@ export class Ssh {
     return program;
   }
 
-  #identity(): string[] {
-    return [
-      '-F', 'none', '-p', String(this.port), '-i', this.#options.keys.userKeyFile, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes',
-      '-o', `UserKnownHostsFile=${this.#knownHosts}`, '-o', 'GlobalKnownHostsFile=none', '-o', `HostKeyAlias=${this.node}`, '-o', 'StrictHostKeyChecking=yes',
-    ];
+  /** What another program needs to get in: sockets and keys, no secret by itself. */
+  get files(): SshFiles {
+    return { node: this.node, port: this.port, keyFile: this.#options.keys.userKeyFile, knownHosts: this.#knownHosts };
   }
 
   #common(): string[] {
-    return [...this.#identity(), '-S', this.#controlPath, '-o', 'LogLevel=ERROR', '-o', 'ConnectTimeout=20'];
+    return [...sshOptions(this.files), '-S', this.#controlPath, '-o', 'LogLevel=ERROR', '-o', 'ConnectTimeout=20'];
   }
+}
+
+function channelOf(child: ChildProcess & { stdin: Writable }): ExecStream {
+  child.stdin.on('error', () => undefined);
+  return {
+    ended: new Promise((resolve) => {
+      child.once('error', () => resolve({ exitCode: null }));
+      child.once('close', (exitCode) => resolve({ exitCode }));
+    }),
+    write: (text) => void child.stdin.write(text),
+    stop: () => {
+      child.stdin.end();
+      child.kill('SIGTERM');
+    },
+  };
 }
 
 /** True when "SSH-" comes (RFC 4253, 4.2). */

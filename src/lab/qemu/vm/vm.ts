@@ -6,6 +6,7 @@ import { infraError, messageOf, type PathproofError } from '../../../util/errors
 import { qemuProgram, type Accel } from '../accel.js';
 import type { LabImage } from '../image/image.js';
 import { logTail } from '../log-tail.js';
+import { isSameProcess } from '../../process-identity.js';
 import { macOf } from '../network.js';
 import { endProcess, identityOf, type ProcessIdentity } from '../processes.js';
 import { socketPathMaxChars } from '../switch/protocol.js';
@@ -30,6 +31,8 @@ export interface QemuVmOptions {
   dir: string;
   /** Folder that gets `NAME.serial.log` and `NAME.qemu.log`. */
   logDir: string;
+  /** The QEMU process, as soon as it runs: for a record of what has to be ended. */
+  onStarted?: (identity: ProcessIdentity) => void;
   /** The boot's steps as they are reached. */
   onStep?: (step: string, seconds: number) => void;
   /** The qcow2 file for snapshots, made if it is not there. Default: in `dir`, and gone with it. */
@@ -48,6 +51,8 @@ const defaultBootMaxMs = 180_000;
 const bootSilenceMaxMs = 60_000;
 const qmpConnectMaxMs = 20_000;
 const snapshotMaxMs = 120_000;
+/** The end of a process that is no child of ours has to be looked for. */
+const adoptedPollMs = 100;
 /** QEMU throttles a snapshot like a migration, by default to 128 MB/s. */
 const snapshotBytesPerSecond = 8 * 1024 ** 3;
 
@@ -60,11 +65,10 @@ export class QemuVm {
   readonly serialLog: string;
   readonly qemuLog: string;
   readonly times: BootTimes = {};
-  /** Settles with the first sign that the guest's kernel is not to be trusted any more. */
-  readonly broken: Promise<ConsoleFinding>;
   readonly #options: QemuVmOptions;
   readonly #paths: VmPaths;
   readonly #findings: ConsoleFinding[] = [];
+  #broken: Promise<ConsoleFinding>;
   #break: (finding: ConsoleFinding) => void = () => undefined;
   #ready: () => void = () => undefined;
   #identity: ProcessIdentity | undefined;
@@ -86,9 +90,12 @@ export class QemuVm {
       serialLog: this.serialLog, qmpSocket: join(options.dir, `${options.name}.qmp`),
     };
     if (this.#paths.qmpSocket.length > socketPathMaxChars) throw infraError('SOCKET_PATH', `${this.#paths.qmpSocket} is too long for a unix socket`, { hint: 'set TMPDIR to a shorter folder' });
-    this.broken = new Promise((resolve) => {
-      this.#break = resolve;
-    });
+    this.#broken = this.#whole();
+  }
+
+  /** Settles with the first sign that the guest's kernel is not to be trusted any more; of this power-on, if it runs. */
+  get broken(): Promise<ConsoleFinding> {
+    return this.#broken;
   }
 
   /** The running QEMU process, for the lab's record; undefined while there is none. */
@@ -136,6 +143,7 @@ export class QemuVm {
       name, memoryMb, cpus, accel, networks, qemuMajor: await qemuMajorVersion(), managementMac: macOf('mgmt', name), paths: this.#paths,
       paused: options.loadSnapshot !== undefined,
     });
+    this.#broken = this.#whole();
     for (const step of Object.keys(this.times)) delete this.times[step];
     this.#startedMs = performance.now();
     const log = openSync(this.qemuLog, 'a');
@@ -152,6 +160,7 @@ export class QemuVm {
       });
     });
     this.#identity = await identityOf(name, child);
+    this.#options.onStarted?.(this.#identity);
     this.#console = new ConsoleFollower(this.serialLog, consoleOffset, (line) => this.#consoleLine(line));
     try {
       this.#qmp = await QmpClient.connect(this.#paths.qmpSocket, qmpConnectMaxMs, exit.signal);
@@ -161,6 +170,23 @@ export class QemuVm {
       await this.kill();
       throw infraError('VM_START', `${name}: QEMU did not start: ${messageOf(error)}`, { details: logTail(this.qemuLog), cause: error });
     }
+  }
+
+  /** Takes over a QEMU process that another command has started, and left. An infra error when it does not answer. */
+  async adopt(identity: ProcessIdentity): Promise<void> {
+    if (this.#identity !== undefined) throw new Error(`${this.name} runs already`);
+    const exit = new AbortController();
+    this.#identity = identity;
+    this.#exited = (async () => {
+      while (this.#identity === identity && isSameProcess(identity)) await sleep(adoptedPollMs);
+      if (this.#identity !== identity) return new Promise<VmExit>(() => undefined);
+      exit.abort(new Error('QEMU ended'));
+      this.#cleanUp();
+      return { exitCode: null, signal: null };
+    })();
+    this.#console = new ConsoleFollower(this.serialLog, existsSync(this.serialLog) ? statSync(this.serialLog).size : 0, (line) => this.#consoleLine(line));
+    this.#qmp = await QmpClient.connect(this.#paths.qmpSocket, qmpConnectMaxMs, exit.signal);
+    this.#ssh = new Ssh({ node: this.name, port: await this.#forwardedPort(), keys: this.#options.keys, dir: this.#options.dir });
   }
 
   /** Resolves when the guest can be logged into. An infra error, with the console's last lines, when it panics, hangs, ends or takes too long. */
@@ -195,6 +221,11 @@ export class QemuVm {
     await this.#exited;
   }
 
+  /** Closes what this process has open; QEMU goes on. */
+  letGo(): void {
+    this.#cleanUp();
+  }
+
   /** Freezes the guest: no instruction runs, its clock stands. */
   async pause(): Promise<void> {
     await this.qmp.execute('stop');
@@ -225,6 +256,12 @@ export class QemuVm {
 
   async loadSnapshot(tag: string): Promise<void> {
     await this.qmp.job('snapshot-load', { tag, vmstate: stateNode, devices: [stateNode] }, snapshotMaxMs);
+  }
+
+  #whole(): Promise<ConsoleFinding> {
+    return new Promise((resolve) => {
+      this.#break = resolve;
+    });
   }
 
   async #prepareFiles(): Promise<void> {

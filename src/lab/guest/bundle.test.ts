@@ -1,0 +1,28 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundleGuestEntry, guestEntries } from './bundle.js';
+
+/** What a guest can load before it has a megabyte of modules to parse; the gateway's had 600 kB with the schema library in it. */
+const sizeMaxBytes = 250_000;
+
+describe.each(guestEntries)('the program of a %s', (entry) => {
+  let dir: string;
+  beforeAll(() => { dir = mkdtempSync(join(tmpdir(), 'pathproof-bundle-')); });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  it('is one small file, equal each time, that needs no other', async () => {
+    const { code, sha256 } = await bundleGuestEntry(entry);
+    expect(code.length).toBeLessThan(sizeMaxBytes);
+    expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(await bundleGuestEntry(entry)).toEqual({ code, sha256 });
+    const file = join(dir, `${entry}.mjs`);
+    writeFileSync(file, code);
+    // It runs as far as it can without a config: all its imports are there.
+    const { status, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', cwd: dir });
+    expect(stderr).toContain('the first argument is the path of the config');
+    expect(status).toBe(1);
+  });
+});

@@ -1,0 +1,168 @@
+import type { EventBody } from '../../../history/events.js';
+import { classifySelfEnd } from '../../member/gateway-exit.js';
+import type { ClockEstimate } from '../../guest/clock-estimate.js';
+import { AttachedMember } from '../../guest/attached-member.js';
+import type { NodeEvent } from '../../../history/events.js';
+import { sleep } from '../../../util/clock.js';
+import { infraError, messageOf } from '../../../util/errors.js';
+import type { GatewayNode } from '../../types.js';
+import type { GuestPrograms } from '../programs.js';
+import type { QemuVm } from '../vm/vm.js';
+
+type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
+type NodeState = Extract<EventBody, { type: 'node' }>;
+
+export interface QemuGatewayOptions {
+  name: string;
+  vm: QemuVm;
+  /** Powers its machine on; resolves when it can be logged into. */
+  boot: () => Promise<void>;
+  programs: GuestPrograms;
+  config: Record<string, unknown>;
+  /** Folder for the local end of its socket. */
+  dir: string;
+  onEvent: (event: NodeEvent | EventBody, errUs?: number) => void;
+  onClock: (estimate: ClockEstimate) => void;
+  /** Called with the reason when it ended and nobody meant it, nor any of its own rules. */
+  onBroken: (reason: string) => void;
+  /** How long it may take from the start of its program until it answers. */
+  startMaxMs: number;
+}
+
+/** How long an end that was asked for may take until the supervisor has noted it. */
+const endMaxMs = 30_000;
+
+/** A gateway in its virtual machine: the kernel's target, run by a gateway agent that is a process with a pid there. */
+export class QemuGateway implements GatewayNode {
+  readonly name: string;
+  readonly #o: QemuGatewayOptions;
+  #member: AttachedMember | undefined;
+  #pid: number | undefined;
+  #meant = false;
+
+  constructor(options: QemuGatewayOptions) {
+    this.name = options.name;
+    this.#o = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#pid;
+  }
+
+  get member(): AttachedMember | undefined {
+    return this.#member;
+  }
+
+  /** Attaches to the program that runs in the guest, e.g. after a snapshot was restored. */
+  async attach(): Promise<void> {
+    const { name, vm, dir, onEvent, onClock, startMaxMs } = this.#o;
+    const member = await AttachedMember.attach({ name, ssh: vm.ssh, dir, onEvent, onClock, timeoutMs: startMaxMs });
+    this.#member = member;
+    this.#pid = (member.info as { pid: number }).pid;
+    this.#meant = false;
+    this.#note('ready', { pid: this.#pid });
+    void member.closed.then(() => this.#onClosed(member));
+  }
+
+  async start(): Promise<void> {
+    const { name, vm, programs, config } = this.#o;
+    if (this.#pid !== undefined) return;
+    const off = vm.identity === undefined;
+    if (off) {
+      await this.#o.boot();
+      await programs.install(vm.ssh, 'gateway', name, config);
+    }
+    await programs.start(vm.ssh, 'gateway', name);
+    this.#note('started', {});
+    await this.attach();
+  }
+
+  async kill(): Promise<void> {
+    this.#meant = true;
+    await this.#o.vm.ssh.exec(`kill -KILL ${this.#running()}`);
+    await this.#ended();
+  }
+
+  async stop(): Promise<void> {
+    this.#meant = true;
+    await this.#o.vm.ssh.exec(`kill -TERM ${this.#running()}`);
+    await this.#ended();
+  }
+
+  async powerOff(): Promise<void> {
+    this.#meant = true;
+    await this.#o.vm.kill();
+    this.#member?.close();
+    await this.#ended();
+  }
+
+  powered(): boolean {
+    return this.#o.vm.identity !== undefined;
+  }
+
+  async alive(pid: number): Promise<boolean> {
+    if (!this.powered()) return false;
+    return (await this.#o.vm.ssh.exec(`test -d /proc/${pid}`, { okCodes: [0, 1] })).exitCode === 0;
+  }
+
+  async listeners(): Promise<string[]> {
+    return (await this.#attached().request<GatewayState>('state')).listeners;
+  }
+
+  async removeListeners(): Promise<void> {
+    await this.#attached().request('listenerDel');
+  }
+
+  async addListeners(): Promise<void> {
+    await this.#attached().request('listenerAdd');
+  }
+
+  /** Lets go of the program; it goes on. */
+  detach(): void {
+    this.#meant = true;
+    this.#member?.close();
+    this.#member = undefined;
+    this.#pid = undefined;
+  }
+
+  async #onClosed(member: AttachedMember): Promise<void> {
+    if (member !== this.#member) return;
+    const pid = this.#pid;
+    const meant = this.#meant;
+    this.#member = undefined;
+    this.#pid = undefined;
+    if (!this.powered()) return this.#note('killed', { ...(pid === undefined ? {} : { pid }), expected: meant, detail: 'the machine is off' });
+    try {
+      const { exitCode, signal } = await this.#o.programs.exitOf(this.#o.vm.ssh, this.name, endMaxMs);
+      const end = meant ? { kind: 'meant' as const } : classifySelfEnd(exitCode);
+      this.#note(signal === 'SIGKILL' ? 'killed' : 'exited', {
+        ...(pid === undefined ? {} : { pid }), exitCode, signal, expected: end.kind === 'meant', ...('detail' in end && end.detail !== undefined ? { detail: end.detail } : {}),
+      });
+      if (end.kind === 'unexpected') this.#o.onBroken(`${this.name} ended unexpectedly (${signal ?? `exit code ${exitCode ?? 'unknown'}`})`);
+    } catch (error) {
+      if (!meant) this.#o.onBroken(`${this.name}: its connection was lost and its end is not known: ${messageOf(error)}`);
+    }
+  }
+
+  async #ended(): Promise<void> {
+    const deadline = Date.now() + endMaxMs;
+    while (this.#pid !== undefined) {
+      if (Date.now() >= deadline) throw infraError('GATEWAY_END', `${this.name} does not end`);
+      await sleep(20);
+    }
+  }
+
+  #note(state: NodeState['state'], more: Partial<NodeState>): void {
+    this.#o.onEvent({ type: 'node', name: this.name, role: 'gateway', state, ...more });
+  }
+
+  #running(): number {
+    if (this.#pid === undefined) throw new Error(`${this.name} is not running`);
+    return this.#pid;
+  }
+
+  #attached(): AttachedMember {
+    if (this.#member === undefined) throw new Error(`${this.name} is not running`);
+    return this.#member;
+  }
+}

@@ -1,0 +1,219 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Ability } from '../../../fault/specs.js';
+import type { EventBody, NodeEvent } from '../../../history/events.js';
+import { MonitorWatch } from '../../../observe/monitor-watch.js';
+import type { Plan } from '../../../plan/types.js';
+import { infraError, messageOf, PathproofError } from '../../../util/errors.js';
+import { AttachedMember } from '../../guest/attached-member.js';
+import type { ClockEstimate } from '../../guest/clock-estimate.js';
+import type { LabOptions } from '../../provider.js';
+import type { HostNode, Lab, LinkNode, MonitorNode, StoreNode } from '../../types.js';
+import type { LabDesign } from '../design.js';
+import type { Machines } from '../machines.js';
+import type { GuestPrograms } from '../programs.js';
+import { ClusterSession, type ClusterAccess } from './cluster.js';
+import { SwitchLinks } from './links.js';
+import { collectNodeLogs } from './node-logs.js';
+import { QemuGateway } from './qemu-gateway.js';
+import { QemuHost } from './qemu-host.js';
+import { checkSoundness } from './soundness.js';
+import { parseBlocklist, parseOsdEpoch, StoreWatch } from './store-watch.js';
+
+/** The machines that the provider has made ready for this plan. */
+export interface ReadyMachines {
+  machines: Machines;
+  design: LabDesign;
+  programs: GuestPrograms;
+  access: ClusterAccess;
+  /** Brings the machines back to where every run begins; what it did, in words. */
+  rewind: () => Promise<string>;
+}
+
+export interface QemuLabOptions extends LabOptions {
+  plan: Plan;
+  ready: () => ReadyMachines;
+}
+
+/** A program in a guest that runs already answers at once; one that was just started needs Node's start under emulation. */
+const attachMaxMs = 60_000;
+/** The monitor decides once a second at most (paxos_propose_interval); each question costs an emulated processor milliseconds. */
+const monitorPeriodMs = 200;
+const storePeriodMs = 1_000;
+
+/**
+ * One run's use of the virtual machines: rewinds them to their snapshot, attaches to the programs in the guests,
+ * observes the real monitor and the OSD map, and lets go again. The machines are the provider's.
+ */
+export class QemuLab implements Lab {
+  readonly abilities: ReadonlySet<Ability> = new Set<Ability>([
+    'gateway.kill', 'gateway.stop', 'gateway.power', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor',
+  ]);
+  readonly gateways = new Map<string, QemuGateway>();
+  readonly broken: Promise<string>;
+  readonly #o: QemuLabOptions;
+  #ready: ReadyMachines | undefined;
+  #cluster: ClusterSession | undefined;
+  #links: SwitchLinks | undefined;
+  #host: QemuHost | undefined;
+  #hostMember: AttachedMember | undefined;
+  #monitorWatch: MonitorWatch | undefined;
+  #storeWatch: StoreWatch | undefined;
+  #breakLab: (reason: string) => void = () => undefined;
+  #down: Promise<void> | undefined;
+  #goingDown = false;
+
+  constructor(options: QemuLabOptions) {
+    this.#o = options;
+    this.broken = new Promise((resolve) => {
+      this.#breakLab = resolve;
+    });
+  }
+
+  get host(): HostNode {
+    return this.#up(this.#host);
+  }
+
+  get links(): LinkNode {
+    return this.#up(this.#links);
+  }
+
+  readonly monitor: MonitorNode = {
+    command: (command) => this.#up(this.#cluster).command({ format: 'json', ...command }),
+  };
+
+  readonly store: StoreNode = {
+    state: async () => ({
+      epoch: parseOsdEpoch(await this.#up(this.#cluster).must({ prefix: 'osd stat', format: 'json' })),
+      blocklist: parseBlocklist(await this.#up(this.#cluster).must({ prefix: 'osd blocklist ls', format: 'json' })),
+    }),
+  };
+
+  async up(progress: (step: string) => void): Promise<void> {
+    const { plan, runDir, runId } = this.#o;
+    mkdirSync(join(runDir, 'logs'), { recursive: true });
+    const ready = this.#ready = this.#o.ready();
+    const { machines, design, programs, access } = ready;
+    try {
+      progress('machines');
+      this.#sink('harness', { type: 'log', level: 'info', message: await ready.rewind() });
+      this.#watchMachines();
+      this.#links = new SwitchLinks(machines.switch, { fabrics: plan.platform.fabrics, mons: plan.platform.machines?.mons ?? 1 });
+
+      progress('cluster');
+      const ceph = machines.node('ceph');
+      const cluster = this.#cluster = await ClusterSession.open(ceph.ssh, machines.dir, access);
+
+      progress('gateways and host');
+      const host = design.hosts[0]!;
+      await Promise.all([
+        ...design.gateways.map(async ({ name, config }) => {
+          const gateway = new QemuGateway({
+            name, vm: machines.node(name), boot: () => machines.bootNode(name), programs, config, dir: machines.dir, startMaxMs: attachMaxMs,
+            onEvent: (event, errUs) => this.#onGatewayEvent(name, event, errUs),
+            onClock: (clock) => this.#onClock(name, clock),
+            onBroken: (reason) => this.#break(reason),
+          });
+          this.gateways.set(name, gateway);
+          await gateway.attach();
+        }),
+        (async () => {
+          this.#hostMember = await AttachedMember.attach({
+            name: host.name, ssh: machines.node(host.name).ssh, dir: machines.dir, timeoutMs: attachMaxMs,
+            onEvent: (event, errUs) => this.#sink(host.name, event, errUs), onClock: (clock) => this.#onClock(host.name, clock),
+          });
+          this.#sink(host.name, { type: 'node', name: host.name, role: 'host', state: 'ready' });
+        })(),
+      ]);
+      void this.#hostMember!.closed.then(() => this.#break(`${host.name}: its program in the guest ended`));
+      this.#host = new QemuHost({ name: host.name, member: this.#hostMember!, ssh: machines.node(host.name).ssh, plan, runId, journalFile: join(runDir, `journal-${host.name}.ppj`) });
+      this.#observe(cluster);
+
+      progress('soundness');
+      const sound = await checkSoundness({
+        plan, cluster, nodes: [...machines.nodes.values()].map(({ name, ssh }) => ({ name, ssh })), hosts: design.hosts.map(({ name }) => ({ name, ssh: machines.node(name).ssh })),
+      });
+      this.#sink('harness', { type: 'log', level: 'info', message: `the lab is sound: ${sound}` });
+    } catch (error) {
+      await this.down();
+      if (error instanceof PathproofError) throw error;
+      throw infraError('LAB_UP', `the qemu lab did not come up: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  down(): Promise<void> {
+    this.#goingDown = true;
+    this.#down ??= this.#takeDown();
+    return this.#down;
+  }
+
+  processes(): { name: string; pid: number }[] {
+    return (this.#ready?.machines.processes() ?? []).map(({ name, pid }) => ({ name, pid }));
+  }
+
+  async #takeDown(): Promise<void> {
+    await this.#host?.finish().catch((error: unknown) => this.#sink('harness', { type: 'log', level: 'warn', message: messageOf(error) }));
+    this.#hostMember?.close();
+    for (const gateway of this.gateways.values()) gateway.detach();
+    await Promise.all([this.#monitorWatch?.stop(), this.#storeWatch?.stop()]);
+    await this.#cluster?.close();
+    if (this.#ready !== undefined) await collectNodeLogs(this.#ready.machines.nodes.values(), join(this.#o.runDir, 'logs'));
+  }
+
+  #observe(cluster: ClusterSession): void {
+    const { pool, group } = this.#o.plan.topology;
+    const problem = (message: string): void => this.#sink('harness', { type: 'log', level: 'warn', message });
+    this.#storeWatch = new StoreWatch({
+      blocklist: () => cluster.must({ prefix: 'osd blocklist ls', format: 'json' }),
+      osdStat: () => cluster.must({ prefix: 'osd stat', format: 'json' }),
+      periodMs: storePeriodMs, onError: problem, emit: (event) => this.#sink('store', event),
+    });
+    this.#monitorWatch = new MonitorWatch({
+      show: () => cluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' }),
+      periodMs: monitorPeriodMs, onError: (error) => problem(`the monitor cannot be read: ${error.message}`),
+      emit: (event) => {
+        this.#sink('monitor', event);
+        // What the monitor has just decided, it has written to the OSD map before.
+        if (event.type === 'mon.map') this.#storeWatch?.look();
+      },
+    });
+    for (const [name, gateway] of this.gateways) this.#addStoreClient(name, gateway.member?.info);
+  }
+
+  #onGatewayEvent(name: string, event: NodeEvent | EventBody, errUs?: number): void {
+    if (event.type === 'node' && event.state === 'ready') this.#addStoreClient(name, this.gateways.get(name)?.member?.info);
+    if (event.type === 'gw.state' && event.storeAddress !== undefined) this.#storeWatch?.addClient(event.storeAddress, name);
+    this.#sink(name, event, errUs);
+  }
+
+  #addStoreClient(name: string, info: unknown): void {
+    const address = (info as { storeAddress?: string } | undefined)?.storeAddress;
+    if (address !== undefined) this.#storeWatch?.addClient(address, name);
+  }
+
+  #onClock(name: string, { shiftUs, errUs }: ClockEstimate): void {
+    this.#sink('harness', { type: 'clock', of: name, shiftUs, clockErrUs: errUs });
+  }
+
+  #sink(node: string, event: NodeEvent | EventBody, errUs?: number): void {
+    this.#o.sink(node, event, errUs);
+  }
+
+  /** A machine that panics or ends breaks the lab, unless a fault has switched it off. */
+  #watchMachines(): void {
+    for (const vm of this.#ready!.machines.nodes.values()) {
+      void vm.broken.then(({ kind, line }) => this.#break([`${vm.name}: ${kind}: ${line}`, ...vm.consoleTail()].join('\n')));
+      if (this.#o.plan.topology.gateways.some(({ name }) => name === vm.name)) continue;
+      void vm.exited.then(({ exitCode, signal }) => this.#break(`${vm.name}: its machine ended (${signal ?? `exit code ${exitCode ?? 'none'}`})`));
+    }
+  }
+
+  #break(reason: string): void {
+    if (!this.#goingDown) this.#breakLab(reason);
+  }
+
+  #up<T>(part: T | undefined): T {
+    if (part === undefined) throw new Error('the lab is not up');
+    return part;
+  }
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { sleep } from '../../util/clock.js';
+import { infraError } from '../../util/errors.js';
+import { bundleGuestEntry, guestEntries, type GuestEntry } from '../guest/bundle.js';
+import { hostThreads } from '../guest/host-config.js';
+import { memberFiles, programPath, startCommand, supervisorPath, supervisorScript } from '../guest/supervisor.js';
+import type { Ssh } from './vm/ssh.js';
+
+/** How a program in a guest ended, as its supervisor saw it. */
+export interface ProgramExit { exitCode: number | null; signal: string | null }
+
+/** Our programs for guests, bundled: brings them to a node, starts them there, and asks how they ended. */
+export class GuestPrograms {
+  /** Of all of them: snapshots with other programs inside are of no use. */
+  readonly sha256: string;
+  readonly #code: ReadonlyMap<GuestEntry, string>;
+
+  private constructor(code: ReadonlyMap<GuestEntry, string>) {
+    this.#code = code;
+    const hash = createHash('sha256').update(supervisorScript);
+    for (const [entry, text] of code) hash.update(entry).update(text);
+    this.sha256 = hash.digest('hex').slice(0, 16);
+  }
+
+  static async bundle(): Promise<GuestPrograms> {
+    return new GuestPrograms(new Map(await Promise.all(guestEntries.map(async (entry) => [entry, (await bundleGuestEntry(entry)).code] as const))));
+  }
+
+  /** Program, supervisor and config onto a node. */
+  async install(ssh: Ssh, entry: GuestEntry, name: string, config: Record<string, unknown>): Promise<void> {
+    await ssh.upload(this.#code.get(entry)!, programPath(entry));
+    await ssh.upload(supervisorScript, supervisorPath, 0o755);
+    // It may hold a secret of the cluster.
+    await ssh.upload(JSON.stringify(config), memberFiles(name).config, 0o600);
+  }
+
+  /** Returns as soon as it was started; whoever attaches waits until it answers. */
+  async start(ssh: Ssh, entry: GuestEntry, name: string): Promise<void> {
+    const { config, log } = memberFiles(name);
+    await ssh.exec(entry === 'gateway' ? startCommand(name) : `mkdir -p "$(dirname ${log})"; UV_THREADPOOL_SIZE=${hostThreads} setsid node ${programPath(entry)} ${config} </dev/null >>${log} 2>&1 &`);
+  }
+
+  /** How the last incarnation ended; waits until its supervisor has said so and has cleaned up. */
+  async exitOf(ssh: Ssh, name: string, timeoutMs: number): Promise<ProgramExit> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const { stdout } = await ssh.exec(`cat ${memberFiles(name).exit} 2>/dev/null`, { okCodes: 'any' });
+      const code = Number.parseInt(stdout, 10);
+      // A shell's word for "ended by signal N" is 128 + N.
+      if (Number.isInteger(code)) return code > 128 ? { exitCode: null, signal: code === 137 ? 'SIGKILL' : code === 143 ? 'SIGTERM' : `signal ${code - 128}` } : { exitCode: code, signal: null };
+      if (Date.now() >= deadline) throw infraError('PROGRAM_EXIT', `${name}: its supervisor does not say how it ended`);
+      await sleep(100);
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import type { LabKind, LabPlatform, VirtualMachines } from './types.js';
+
+export const defaultMachines: VirtualMachines = { debianSuite: 'forky', cephMajor: null, auth: 'cephx', mons: 1 };
+
+/** What software emulation costs on common machines; a run measures its own and plans with that. */
+const usualEmulationFactor = 15;
+
+/**
+ * What a lab's nodes run on as far as it is known without looking at one: `plan` shows it, `run` plans with
+ * what it measured.
+ */
+export function nominalPlatform(lab: LabKind, machines: Partial<VirtualMachines> = {}): LabPlatform {
+  switch (lab) {
+    case 'loopback':
+      return { accel: 'native', emulationFactor: 1, fabrics: 1 };
+    case 'qemu':
+      return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 2, machines: { ...defaultMachines, ...machines } };
+  }
+}
