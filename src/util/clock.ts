@@ -22,6 +22,8 @@ export function harnessTimeOf(ownUs: number): number {
 }
 
 let shiftUs = 0;
+/** Estimates of one and the same clock differ by less than this. */
+const correctionMaxUs = 1_000_000;
 let lastUs = 0;
 
 /** Never back, also while the shift is corrected: a later event has no earlier time. */
@@ -35,8 +37,9 @@ function shifted(us: number): number {
  * now on `nowUs` gives the harness's time, by this estimate of (harness clock − own clock), microseconds.
  */
 export function shiftClock(harnessMinusOwnUs: number): void {
-  // The first shift moves the clock by the age of a boot; what was read before it is no measure for later.
-  if (shiftUs === 0) lastUs = 0;
+  // The first shift, and one to another harness's clock (after a snapshot, another boot), moves the clock by the
+  // age of a boot; what was read before it is no measure for later.
+  if (shiftUs === 0 || Math.abs(harnessMinusOwnUs - shiftUs) > correctionMaxUs) lastUs = 0;
   shiftUs = Math.round(harnessMinusOwnUs);
 }
 

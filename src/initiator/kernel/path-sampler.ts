@@ -32,6 +32,9 @@ interface KeptFile {
   /** −1: this kernel does not have it. */
   fd: number;
   text: string | undefined;
+  /** What was read last: compared byte by byte, a text is made only of what is new. */
+  bytes: Buffer;
+  length: number;
 }
 interface KeptController {
   seen: SampledController;
@@ -130,12 +133,22 @@ export class PathSampler {
   #read(file: KeptFile): boolean {
     try {
       const length = this.#calls.readSync(file.fd, this.#buffer);
-      file.text = this.#buffer.toString('latin1', 0, length).trim();
+      if (!this.#isAsBefore(file, length)) {
+        file.length = length;
+        this.#buffer.copy(file.bytes, 0, 0, length);
+        file.text = this.#buffer.toString('latin1', 0, length).trim();
+      }
       return true;
     } catch (error) {
       if (isAbsence(error)) return false;
       throw error;
     }
+  }
+
+  #isAsBefore(file: KeptFile, length: number): boolean {
+    if (length !== file.length) return false;
+    for (let i = 0; i < length; i++) if (this.#buffer[i] !== file.bytes[i]) return false;
+    return true;
   }
 
   #rescan(changes: SampledChange[], vanished: boolean): void {
@@ -178,7 +191,7 @@ export class PathSampler {
     const nsid = readNumber(this.#calls, folder, 'nsid');
     const uuid = readAttribute(this.#calls, folder, 'uuid') ?? readAttribute(this.#calls, this.#roots.sys, 'block', headOfPath(name), 'uuid');
     if (nsid === undefined || !this.#controllers.has(controller)) return this.#lookAgain();
-    const ana = this.#open(folder, 'ana_state') ?? { fd: -1, text: undefined };
+    const ana = this.#open(folder, 'ana_state') ?? keptFile(-1);
     const seen: SampledPath = { name, controller, nsUuid: uuid?.toLowerCase() ?? '', nsid, anaGroup: readNumber(this.#calls, folder, 'ana_grpid') ?? 0, anaState: ana.text };
     this.#paths.set(name, { seen, ana });
     changes.push({ kind: 'path', path: seen });
@@ -214,7 +227,7 @@ export class PathSampler {
   #open(folder: string, attribute: string): KeptFile | undefined {
     const fd = ifPresent(() => this.#calls.openSync(join(folder, attribute)));
     if (fd === undefined) return undefined;
-    const file: KeptFile = { fd, text: undefined };
+    const file = keptFile(fd);
     if (this.#read(file)) return file;
     this.#close(file);
     return undefined;
@@ -224,4 +237,8 @@ export class PathSampler {
     if (file.fd >= 0) this.#calls.closeSync(file.fd);
     file.fd = -1;
   }
+}
+
+function keptFile(fd: number): KeptFile {
+  return { fd, text: undefined, bytes: Buffer.alloc(stateBytesMax), length: -1 };
 }
