@@ -22,6 +22,7 @@ let dir: string;
 let tree: SysfsTree;
 let host: KernelHost;
 let events: NodeEvent[];
+let ran: string[];
 let logged: string[];
 let blind: Error | undefined;
 /** Writes a line into the kernel's log or the trace. */
@@ -33,6 +34,7 @@ beforeEach(() => {
   writeFileSync(join(tree.roots.dev, 'kmsg'), '');
   for (const event of ['nvme_async_event', 'nvme_setup_cmd', 'nvme_complete_rq']) mkdirSync(join(tree.roots.tracing, 'instances/pathproof-host1/events/nvme', event), { recursive: true });
   events = [];
+  ran = [];
   logged = [];
   blind = undefined;
   const heard = new Map<string, (line: string) => void>();
@@ -43,6 +45,8 @@ beforeEach(() => {
     samplerEntry: entry, roots: tree.roots, emit: (event) => events.push(event), log: (line) => logged.push(line), onBlind: (error) => (blind = error),
     // Connecting makes the controller with paths to two namespaces.
     run: (_program, args) => {
+      ran.push(args.join(' '));
+      if (args[0] !== 'connect') return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
       const traddr = args.find((arg) => arg.startsWith('--traddr='))!.slice('--traddr='.length);
       if (traddr === '198.51.100.1') return Promise.resolve({ exitCode: 1, stdout: '', stderr: 'no route' });
       const index = traddr === '192.0.2.1' ? 0 : 1;
@@ -116,6 +120,7 @@ describe('KernelHost', () => {
     expect(coverage).toMatchObject({ observer: 'host:host1' });
     expect(coverage.toUs).toBeGreaterThan(inventory!.tUs);
     expect(coverage.samples).toBeGreaterThan(0);
+    expect(ran.at(-1)).toBe(`ana-log ${join(tree.roots.dev, 'nvme0')} --output-format=json`);
   });
 
   it('counts what each path carries', async () => {

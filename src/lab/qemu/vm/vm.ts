@@ -251,6 +251,8 @@ export class QemuVm {
   /** Saves memory and devices into the VM's state file. The guest stands still meanwhile and goes on as before. */
   async saveSnapshot(tag: string): Promise<void> {
     await this.qmp.execute('migrate-set-parameters', { 'max-bandwidth': snapshotBytesPerSecond });
+    // An earlier one of the same name is replaced; that there is none is no failure.
+    await this.qmp.job('snapshot-delete', { tag, devices: [stateNode] }, snapshotMaxMs).catch(() => undefined);
     await this.qmp.job('snapshot-save', { tag, vmstate: stateNode, devices: [stateNode] }, snapshotMaxMs);
   }
 
