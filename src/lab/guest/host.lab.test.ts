@@ -50,7 +50,7 @@ describe.skipIf(!wanted)('the host’s member in a virtual machine', () => {
       image, accel, keys: await ensureKeys(dir), dir, logDir: join(dir, 'logs'), progress: (node, step) => console.log(`${node}: ${step}`),
     });
     vm = nodes.get('host1')!;
-    await bootAll([vm]);
+    await bootAll([vm], () => undefined);
     await makeTarget(vm.ssh);
     const bundle = join(dir, 'host.mjs');
     await build({ entryPoints: [fileURLToPath(new URL('./host.ts', import.meta.url))], bundle: true, platform: 'node', format: 'esm', target: 'node20', outfile: bundle, logLevel: 'error' });
