@@ -1,4 +1,4 @@
-import { markDown } from './failover.js';
+import { declareDown, markDown } from './failover.js';
 import { fenceBeforeForgetting } from './fence.js';
 import type { Transaction } from './transaction.js';
 import {
@@ -14,6 +14,7 @@ function newGateway(id: string, anaGroup: number): GatewayRecord {
     id, anaGroup, availability: 'CREATED', adminState: 'ENABLED', location: '', performedFullStartup: true,
     subsystems: [], states: new Map(), address: undefined, lastBeaconMs: undefined, lastDownMs: -Infinity,
     lastGwmapEpoch: -1, mapWasCurrent: false, beaconIndex: 0, deletingSinceMs: undefined,
+    sequence: 0, sentSequence: 0, outOfSequence: false, suppressUntilMs: -Infinity,
   };
 }
 
@@ -34,7 +35,7 @@ export function createGateway(txn: Transaction, pool: string, groupName: string,
   let group = txn.model.groups.get(key);
   if (group === undefined) {
     group = {
-      key, pool, group: groupName, gwEpoch: txn.model.epoch, gateways: new Map(), suppressUntilMs: -Infinity, suspects: new Map(),
+      key, pool, group: groupName, gwEpoch: txn.model.epoch, gateways: new Map(), suspects: new Map(),
     };
     txn.model.groups.set(key, group);
   }
@@ -53,7 +54,8 @@ export function createGateway(txn: Transaction, pool: string, groupName: string,
     fenceBeforeForgetting(txn, group, leaving);
     group.gateways.delete(leaving.id);
     const heir = newGateway(id, leaving.anaGroup);
-    group.gateways.set(id, { ...heir, states: leaving.states, location: leaving.location, adminState: leaving.adminState });
+    const { states, location, adminState, subsystems, suppressUntilMs, lastDownMs } = leaving;
+    group.gateways.set(id, { ...heir, states, location, adminState, subsystems, suppressUntilMs, lastDownMs });
     return ok;
   }
   if (group.gateways.size >= maxGatewaysPerGroup) {
@@ -94,7 +96,7 @@ export function deleteGateway(txn: Transaction, pool: string, groupName: string,
   gateway.availability = 'DELETING';
   gateway.deletingSinceMs = txn.nowMs;
   txn.change(group);
-  if (watched) markDown(txn, group, gateway);
+  if (watched) declareDown(txn, group, gateway);
   if ([...group.gateways.values()].every(({ availability }) => availability === 'DELETING')) {
     for (const each of gatewaysInOrder(group)) eraseGateway(txn, group, each);
   }

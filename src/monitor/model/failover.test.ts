@@ -346,10 +346,25 @@ describe('UNAVAILABLE', () => {
     expect(blocklists(sim)).toHaveLength(1);
   });
 
-  it('keeps the known nonces when the dying gateway lists nothing', () => {
+  it('with an emptied list passes for CREATED: the group is handed over at the next tick without a blocklist, as in Ceph', () => {
     const sim = settled('gw1', 'gw2');
-    sim.input(() => sim.model.beacon(4_100, sim.agent('gw1').address, { ...sim.agent('gw1').beacon(), availability: 'UNAVAILABLE', subsystems: [] }));
-    expect(blocklists(sim)).toEqual([[sim.agent('gw1').nonce]]);
+    const dying = sim.agent('gw1');
+    sim.input(() => sim.model.beacon(4_100, dying.address, { ...dying.beacon(), availability: 'UNAVAILABLE', subsystems: [] }));
+    sim.kill('gw1');
+    expect(sim.availability('gw1')).toBe('CREATED');
+    sim.runUntil(5_000);
+    expect(sim.states('gw2')).toEqual({ 1: 'ACTIVE', 2: 'ACTIVE' });
+    expect(blocklists(sim)).toEqual([]);
+  });
+
+  it('with any other change of its list passes for AVAILABLE once, as in Ceph', () => {
+    const sim = settled('gw1', 'gw2');
+    const dying = sim.agent('gw1');
+    const subsystems = dying.beacon().subsystems.map((subsystem) => ({ ...subsystem, namespaces: [] }));
+    sim.input(() => sim.model.beacon(4_100, dying.address, { ...dying.beacon(), availability: 'UNAVAILABLE', subsystems }));
+    expect(sim.availability('gw1')).toBe('AVAILABLE');
+    sim.input(() => sim.model.beacon(4_200, dying.address, { ...dying.beacon(), availability: 'UNAVAILABLE', subsystems }));
+    expect(sim.availability('gw1')).toBe('UNAVAILABLE');
   });
 
   it('answers every AVAILABLE beacon with the empty map until the gateway has restarted', () => {

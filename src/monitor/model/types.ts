@@ -12,7 +12,26 @@ export const defaultBeaconsTillAck = 15;
 export type MonitorTimers = Pick<
   LabTimers,
   'beaconGraceMs' | 'monTickMs' | 'skipFailoversMs' | 'deleteSuppressMs' | 'failbackMs' | 'blocklistWaitMs' | 'deleteGraceMs'
->;
+> & {
+  /** Failover suppression after a beacon out of sequence: 7 s, hard-coded in NVMeofGwMon. Default: the beacon grace, which is as long by default. */
+  resyncSuppressMs?: number;
+};
+
+/**
+ * Where the model is stricter than NVMeofGwMon, so that data on the loopback lab does not depend on luck. Each can be
+ * switched off; without all of them the model does what 20.2.4 does, and `pathproof conform` compares both with it.
+ *
+ * - `fence-last-holder`: a group is granted only when whoever may have served it last is blocklisted. NVMeofGwMon looks
+ *   at the gateway for which it decides the takeover: the group's owner, which need not be its last holder. A holder
+ *   that dies with all candidates busy, or in a failback, is thus succeeded without anybody waiting for its blocklist;
+ *   so is a gateway for its second group.
+ * - `fence-before-forgetting`: the nonces of a gateway whose record is dropped are blocklisted while they are known.
+ * - `failback-seen`: a failback ends only when both gateways have reported an epoch that contains its preparation.
+ *   NVMeofGwMon asks whether each one's last beacon was up to date when it came, which a beacon from before the
+ *   preparation was: a holder that the monitor does not reach any more loses the group to its owner, and neither knows.
+ */
+export const safeguards = ['fence-last-holder', 'fence-before-forgetting', 'failback-seen'] as const;
+export type Safeguard = (typeof safeguards)[number];
 
 /** What a gateway in WAIT_BLOCKLIST_CMPL waits for. */
 export interface BlocklistWait {
@@ -31,7 +50,7 @@ export interface AnaGroupState {
   timerEndMs?: number;
   /** Only in WAIT_BLOCKLIST_CMPL. */
   wait?: BlocklistWait;
-  /** Only in WAIT_FAILBACK_PREPARED: the group epoch with which both gateways are told to stop serving. */
+  /** Only in WAIT_FAILBACK_PREPARED, for `failback-seen`: the group epoch with which both gateways are told to stop serving. */
   preparedEpoch?: number;
 }
 
@@ -53,6 +72,14 @@ export interface GatewayRecord {
   address: string | undefined;
   /** When its last counted beacon came; undefined: it is not watched (never beaconed, already down, or without listeners). */
   lastBeaconMs: number | undefined;
+  /** Number of the last beacon that was taken in sequence; 0 after a CREATED beacon, after its end, and for a new leader. */
+  sequence: number;
+  /** Number that the gateway itself gave to its last beacon: it counts on after each, and follows when it is refused. */
+  sentSequence: number;
+  /** A beacon was refused, or the leader is new: the next one in sequence brings the full list. */
+  outOfSequence: boolean;
+  /** It is not failed over before this time. */
+  suppressUntilMs: number;
   /** When it was last declared down; -Infinity: never. */
   lastDownMs: number;
   /** Group epoch in its last beacon; -1: none since it started. */
@@ -72,8 +99,6 @@ export interface HaGroup {
   /** GW-epoch: counts the changes that this group's gateways must know of. What unicast maps carry. */
   gwEpoch: number;
   gateways: Map<string, GatewayRecord>;
-  /** No failover is started in this group before this time. */
-  suppressUntilMs: number;
   /** ANA group → the gateway that was declared down while it may have served the group and that is not blocklisted since. */
   suspects: Map<number, string>;
 }
