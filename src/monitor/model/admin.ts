@@ -14,7 +14,7 @@ function newGateway(id: string, anaGroup: number): GatewayRecord {
     id, anaGroup, availability: 'CREATED', adminState: 'ENABLED', location: '', performedFullStartup: true,
     subsystems: [], states: new Map(), address: undefined, lastBeaconMs: undefined, lastDownMs: -Infinity,
     lastGwmapEpoch: -1, mapWasCurrent: false, beaconIndex: 0, deletingSinceMs: undefined,
-    sequence: 0, sentSequence: 0, outOfSequence: false, suppressUntilMs: -Infinity,
+    sequence: 0, sentSequence: 0, outOfSequence: false, startedAs: undefined, suppressUntilMs: -Infinity,
   };
 }
 

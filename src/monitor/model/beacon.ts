@@ -23,9 +23,14 @@ function forgetSuspicions(group: HaGroup, gateway: GatewayRecord): void {
 function handleCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord, address: string): void {
   const { beaconGraceMs, skipFailoversMs } = txn.model.timers;
   gateway.subsystems = [];
-  gateway.sequence = 0;
+  if (gateway.startedAs === address) {
+    gateway.sequence = 0;
+    gateway.outOfSequence = false;
+  }
+  // The first beacon of an incarnation is of version 1, for no map has asked for another yet, and carries no number: the
+  // monitor goes on to expect the old incarnation's next, unless it has declared that down, and refuses the new one's first.
+  gateway.startedAs = address;
   gateway.sentSequence = 0;
-  gateway.outOfSequence = false;
   gateway.lastGwmapEpoch = -1;
   gateway.mapWasCurrent = false;
   forgetSuspicions(group, gateway);
@@ -107,6 +112,7 @@ export function handleBeacon(txn: Transaction, address: string, beacon: Beacon):
     return beacon.availability === 'CREATED' ? 'not-created' : undefined;
   }
   if (beacon.availability === 'CREATED') {
+    if (gateway.availability === 'DELETING') return undefined;
     handleCreated(txn, group, gateway, address);
     return { group, gateway };
   }

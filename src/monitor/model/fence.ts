@@ -56,10 +56,12 @@ export function grantGroup(txn: Transaction, group: HaGroup, taker: GatewayRecor
   if (failed !== undefined && failed.availability !== 'CREATED') toFence.add(failed);
   const suspect = group.gateways.get(group.suspects.get(anaGroup) ?? '');
   if (guarded && suspect !== undefined && suspect !== taker) toFence.add(suspect);
+  const storeIsBusy = txn.model.pending.size > 0;
   const requestedNow = blocklist(txn, group, [...toFence], [anaGroup]);
   const pending = guarded || requestedNow ? pendingFor(txn, group, anaGroup) : [];
   txn.change(group);
-  if (pending.length === 0) {
+  if (storeIsBusy && requestedNow && !txn.model.safeguards.has('await-own-blocklist')) pending.length = 0;
+  if (pending.length === 0 && !requestedNow) {
     setState(taker, anaGroup, { name: 'ACTIVE' });
     return;
   }

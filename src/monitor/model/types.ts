@@ -21,6 +21,10 @@ export type MonitorTimers = Pick<
  * Where the model is stricter than NVMeofGwMon, so that data on the loopback lab does not depend on luck. Each can be
  * switched off; without all of them the model does what 20.2.4 does, and `pathproof conform` compares both with it.
  *
+ * - `await-own-blocklist`: a taker waits for the epoch of the blocklist that its takeover has asked for. NVMeofGwMon does
+ *   not know that epoch when another change of the osdmap is under way at that moment ("osdmon is not writable, waiting,
+ *   epoch = 0" in its log): the taker is told epoch 0, and is ACTIVE with its next beacon, blocklist or not. Two
+ *   gateways that are declared down at once are enough.
  * - `fence-last-holder`: a group is granted only when whoever may have served it last is blocklisted. NVMeofGwMon looks
  *   at the gateway for which it decides the takeover: the group's owner, which need not be its last holder. A holder
  *   that dies with all candidates busy, or in a failback, is thus succeeded without anybody waiting for its blocklist;
@@ -30,7 +34,7 @@ export type MonitorTimers = Pick<
  *   NVMeofGwMon asks whether each one's last beacon was up to date when it came, which a beacon from before the
  *   preparation was: a holder that the monitor does not reach any more loses the group to its owner, and neither knows.
  */
-export const safeguards = ['fence-last-holder', 'fence-before-forgetting', 'failback-seen'] as const;
+export const safeguards = ['await-own-blocklist', 'fence-last-holder', 'fence-before-forgetting', 'failback-seen'] as const;
 export type Safeguard = (typeof safeguards)[number];
 
 /** What a gateway in WAIT_BLOCKLIST_CMPL waits for. */
@@ -76,6 +80,8 @@ export interface GatewayRecord {
   sequence: number;
   /** Number that the gateway itself gave to its last beacon: it counts on after each, and follows when it is refused. */
   sentSequence: number;
+  /** Entity address of the incarnation that the last CREATED beacon came from. */
+  startedAs: string | undefined;
   /** A beacon was refused, or the leader is new: the next one in sequence brings the full list. */
   outOfSequence: boolean;
   /** It is not failed over before this time. */
