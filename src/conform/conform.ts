@@ -5,8 +5,9 @@ import { compareTraces, type Comparison, type Periods } from './compare.js';
 import { drive } from './driver.js';
 import { ModelSide, type ModelSideOptions } from './model-side.js';
 import { conformPool, type Monitors } from './monitors.js';
-import { needsOwnMonitor, stepText, type Schedule } from './schedule.js';
+import { needsMonitorAlone, restartsMonitor, stepText, type Schedule } from './schedule.js';
 import type { MonitorSide } from './side.js';
+import { StallWatch } from './stall-watch.js';
 import type { Trace } from './trace.js';
 
 /**
@@ -60,6 +61,14 @@ const staggerMs = 150;
  */
 export async function conform({ schedules, monitors, createModel, onResult, signal }: ConformOptions): Promise<ScheduleResult[]> {
   const bench = new Bench(monitors, createModel, signal);
+  try {
+    return await runAll({ schedules, monitors, ...(onResult === undefined ? {} : { onResult }), ...(signal === undefined ? {} : { signal }) }, bench);
+  } finally {
+    bench.close();
+  }
+}
+
+async function runAll({ schedules, monitors, onResult, signal }: Omit<ConformOptions, 'createModel'>, bench: Bench): Promise<ScheduleResult[]> {
   const results = new Map<Schedule, ScheduleResult>();
   const done = (result: ScheduleResult): void => {
     results.set(result.schedule, result);
@@ -69,7 +78,7 @@ export async function conform({ schedules, monitors, createModel, onResult, sign
   const exclusive: Schedule[] = [];
   const models = bench.models();
   try {
-    await Promise.all(schedules.filter((schedule) => !needsOwnMonitor(schedule)).map(async (schedule, i) => {
+    await Promise.all(schedules.filter((schedule) => !needsMonitorAlone(schedule)).map(async (schedule, i) => {
       await sleep(i * staggerMs, signal);
       const attempt = await bench.compare(schedule, models, monitors.sides[i % monitors.sides.length]!);
       first.set(schedule, attempt);
@@ -79,11 +88,11 @@ export async function conform({ schedules, monitors, createModel, onResult, sign
   } finally {
     await Promise.all(models.map((side) => side.close()));
   }
-  exclusive.push(...schedules.filter((schedule) => needsOwnMonitor(schedule)));
+  exclusive.push(...schedules.filter((schedule) => needsMonitorAlone(schedule)));
   await Promise.all(monitors.sides.map(async (side) => {
     for (let schedule = exclusive.shift(); schedule !== undefined; schedule = exclusive.shift()) {
       const before = first.get(schedule);
-      if (needsOwnMonitor(schedule) && side.restart === undefined) done({ schedule, verdict: 'skipped', why: 'it restarts the monitor, and this one is not ours', attempts: [] });
+      if (restartsMonitor(schedule) && side.restart === undefined) done({ schedule, verdict: 'skipped', why: 'it restarts the monitor, and this one is not ours', attempts: [] });
       else if (signal?.aborted === true) done(finished(schedule, before === undefined ? [] : [before]));
       else done(finished(schedule, [...(before === undefined ? [] : [before]), await bench.alone(schedule, side)]));
     }
@@ -103,6 +112,7 @@ class Bench {
   readonly #monitors: Monitors;
   readonly #createModel: ConformOptions['createModel'];
   readonly #signal: AbortSignal | undefined;
+  readonly #stalls = new StallWatch();
   readonly #run = Date.now().toString(36);
   #attempts = 0;
 
@@ -120,6 +130,10 @@ class Bench {
     return [make('model'), make('model without safeguards', [])];
   }
 
+  close(): void {
+    this.#stalls.stop();
+  }
+
   /** Nothing else goes on at `side` or at the models. */
   async alone(schedule: Schedule, side: MonitorSide): Promise<Attempt> {
     const models = this.models();
@@ -132,7 +146,7 @@ class Bench {
 
   async compare(schedule: Schedule, [modelSide, bareSide]: ModelPair, monitorSide: MonitorSide): Promise<Attempt> {
     const group = `${schedule.name}-${this.#run}-${this.#attempts++}`;
-    const o = { pool: conformPool, group, ...(this.#signal === undefined ? {} : { signal: this.#signal }) };
+    const o = { pool: conformPool, group, stalls: this.#stalls, ...(this.#signal === undefined ? {} : { signal: this.#signal }) };
     const [model, bare, monitor] = await Promise.all([modelSide, bareSide, monitorSide].map((side) => drive(schedule, side, o)));
     return judge(schedule, { model: model!, bare: bare!, monitor: monitor! }, {
       beaconMs: productionTimers.beaconMs, tickMs: this.#monitors.timers.monTickMs, commitMs: { model: modelSide.commitMs, monitor: monitorSide.commitMs },

@@ -1,20 +1,19 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { nowUs, sleep } from '../util/clock.js';
 import { messageOf } from '../util/errors.js';
 import { Incarnation } from './gateway.js';
 import { stepText, type Condition, type Schedule, type ScheduleStep } from './schedule.js';
 import type { GroupLook, MonitorSide } from './side.js';
+import type { StallWatch } from './stall-watch.js';
 import type { ExecutedStep, Snapshot, ToldToServe, Trace } from './trace.js';
 
 export interface DriveOptions {
   pool: string;
   /** The gateway group of this run: no other schedule may use it at the same time. */
   group: string;
+  stalls: StallWatch;
   signal?: AbortSignal;
 }
 
-/** How often an `until` looks whether it is over, milliseconds. Snapshots carry the times that are compared. */
-const lookMs = 10;
 /** For the traces of deleted gateways: they are gone when the monitor drops their record. */
 const cleanupMaxMs = 10_000;
 
@@ -36,6 +35,8 @@ class Drive {
   readonly #steps: ExecutedStep[] = [];
   readonly #snapshots: Snapshot[] = [];
   readonly #promotions: ToldToServe[] = [];
+  /** Called with each new snapshot. */
+  #waiting: () => void = () => undefined;
   #missedCommits = 0;
   #stuckAt: number | undefined;
   #broken: string | undefined;
@@ -47,8 +48,6 @@ class Drive {
   }
 
   async run(): Promise<Trace> {
-    const delays = monitorEventLoopDelay({ resolution: 10 });
-    delays.enable();
     let unobserve: () => void = () => undefined;
     try {
       for (const gateway of this.#schedule.gateways) await this.#command('create', gateway);
@@ -59,12 +58,11 @@ class Drive {
     }
     const endMs = this.#elapsedMs();
     unobserve();
-    delays.disable();
     await this.#cleanUp();
     this.#broken ??= this.#side.failure;
     return {
       side: this.#side.name, steps: this.#steps, snapshots: this.#snapshots, promotions: this.#promotions, missedCommits: this.#missedCommits, endMs,
-      sampleGapMaxMs: Math.round(this.#side.sampleGapMaxMs(this.#startMs)), stallMaxMs: Math.round(delays.max / 1e6),
+      sampleGapMaxMs: Math.round(this.#side.sampleGapMaxMs(this.#startMs)), stallMaxMs: Math.round(this.#o.stalls.maxMs(this.#startMs)),
       ...(this.#stuckAt === undefined ? {} : { stuckAt: this.#stuckAt }),
       ...(this.#broken === undefined ? {} : { broken: this.#broken }),
     };
@@ -75,7 +73,7 @@ class Drive {
       if (this.#o.signal?.aborted === true) throw new Error('interrupted');
       const executed: ExecutedStep = { index, text: stepText(step), atMs: this.#elapsedMs() };
       // Waiting is no deed: what is compared is the time since something was done.
-      if (step.do !== 'run' && step.do !== 'until') this.#steps.push(executed);
+      if (step.do !== 'run' && step.do !== 'until' && step.do !== 'begin') this.#steps.push(executed);
       const code = await this.#execute(step);
       if (code !== undefined) executed.code = code;
       if (step.do === 'until' && !this.#holds(step.is)) {
@@ -89,6 +87,10 @@ class Drive {
   async #execute(step: ScheduleStep): Promise<number | undefined> {
     switch (step.do) {
       case 'run': await sleep(step.ms, this.#o.signal); return undefined;
+      case 'begin':
+        this.#snapshots.splice(0, this.#snapshots.length - 1);
+        this.#promotions.length = 0;
+        return undefined;
       case 'until': await this.#until(step.is, step.withinMs); return undefined;
       case 'start': await this.#start(step); return undefined;
       case 'kill': await this.#kill(step.gateway); return undefined;
@@ -131,8 +133,16 @@ class Drive {
   }
 
   async #until(condition: Condition, withinMs: number): Promise<void> {
-    const endMs = nowMs() + withinMs;
-    while (!this.#holds(condition) && nowMs() < endMs && this.#o.signal?.aborted !== true && this.#side.failure === undefined) await sleep(lookMs);
+    const over = new AbortController();
+    this.#waiting = () => {
+      if (this.#holds(condition)) over.abort();
+    };
+    const aborted = (): void => over.abort();
+    this.#o.signal?.addEventListener('abort', aborted, { once: true });
+    this.#waiting();
+    await sleep(withinMs, over.signal);
+    this.#o.signal?.removeEventListener('abort', aborted);
+    this.#waiting = () => undefined;
   }
 
   #holds(condition: Condition): boolean {
@@ -146,6 +156,7 @@ class Drive {
     const last = this.#snapshots.at(-1);
     if (last !== undefined && JSON.stringify(last.gateways) === JSON.stringify(gateways)) return;
     this.#snapshots.push({ atMs: Math.round(atMs - this.#startMs), epoch, gwEpoch, gateways });
+    this.#waiting();
   }
 
   /** Takes every gateway out of the monitor again: with the last one the group is gone. */

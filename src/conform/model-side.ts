@@ -54,7 +54,10 @@ export class ModelSide implements MonitorSide {
       },
     });
     this.#clients.set(address, client);
-    if (this.#ticking !== undefined) this.#welcome(address, client);
+    // Never at once: the first beacon of an agent that starts finds no connection, as with any other monitor.
+    setTimeout(() => {
+      if (this.#ticking !== undefined && this.#clients.get(address) === client) this.#welcome(address, client);
+    }, 0);
     return { client, waitForStoreEpoch: (epoch) => this.#store.wait(epoch) };
   }
 

@@ -15,6 +15,8 @@ export type ScheduleStep =
   | { do: 'run'; ms: number }
   /** Waits until the monitor shows it; a monitor that never does differs from one that did. */
   | { do: 'until'; is: Condition; withinMs: number }
+  /** What came before was preparation: the comparison begins with the states of this moment. */
+  | { do: 'begin' }
   /** A new incarnation of the gateway: a new session address, new nonces, CREATED beacons first. */
   | { do: 'start'; gateway: string; nonces?: 'none' | 'unparsable'; listeners?: boolean; subsystems?: number }
   /** SIGKILL: no more beacons, the session is closed. */
@@ -49,11 +51,17 @@ export interface Schedule {
   gateways: readonly string[];
   steps: readonly ScheduleStep[];
   known?: KnownDifference;
+  /** It depends on nothing else going on at the monitor. */
+  alone?: true;
 }
 
-/** Does the schedule need a monitor of its own? A restart would hit every other schedule. */
-export function needsOwnMonitor(schedule: Schedule): boolean {
+export function restartsMonitor(schedule: Schedule): boolean {
   return schedule.steps.some((step) => step.do === 'restart-monitor');
+}
+
+/** A restart would hit every other schedule, too. */
+export function needsMonitorAlone(schedule: Schedule): boolean {
+  return schedule.alone === true || restartsMonitor(schedule);
 }
 
 export function conditionText(condition: Condition): string {
@@ -66,6 +74,7 @@ export function stepText(step: ScheduleStep): string {
   switch (step.do) {
     case 'run': return `run ${step.ms / 1_000} s`;
     case 'until': return `until ${conditionText(step.is)}`;
+    case 'begin': return 'the comparison begins';
     case 'restart-monitor': return `the monitor is down for ${step.downMs / 1_000} s`;
     default: {
       const { do: what, gateway, ...rest } = step;

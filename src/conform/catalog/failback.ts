@@ -1,5 +1,5 @@
 import type { Schedule } from '../schedule.js';
-import { becomes, holds, kill, lostFirst, pause, settled, start, three, two, until } from './steps.js';
+import { becomes, holds, kill, lostFirst, pause, reboot, settled, start, three, two, until } from './steps.js';
 
 const failbackBegins = until({ gateway: 'gw1', group: 1, state: 'OWNER_FAILBACK_PREPARED' });
 
@@ -62,12 +62,12 @@ export const failback: readonly Schedule[] = [
   {
     name: 'owner-reboots', title: 'the owner is started anew in the middle of the failback',
     gateways: two,
-    steps: [...settled(two), ...lostFirst('gw2'), start('gw1'), failbackBegins, pause(1.5), start('gw1'), pause(8), holds('gw1', 1), pause(3)],
+    steps: [...settled(two), ...lostFirst('gw2'), start('gw1'), failbackBegins, pause(1.5), ...reboot('gw1'), holds('gw1', 1), pause(3)],
   },
   {
     name: 'holder-reboots', title: 'the holder is started anew in the middle of the failback',
     gateways: two,
-    steps: [...settled(two), ...lostFirst('gw2'), start('gw1'), failbackBegins, pause(1.5), start('gw2'), holds('gw1', 1), holds('gw2', 2), pause(3)],
+    steps: [...settled(two), ...lostFirst('gw2'), start('gw1'), failbackBegins, pause(1.5), ...reboot('gw2'), holds('gw1', 1), holds('gw2', 2), pause(3)],
   },
   {
     name: 'holder-closes-listeners', title: 'the holder loses its listeners in the middle of the failback',

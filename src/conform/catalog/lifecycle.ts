@@ -1,5 +1,5 @@
 import type { Schedule } from '../schedule.js';
-import { becomes, four, holds, kill, lostFirst, pause, settled, start, three, two, until } from './steps.js';
+import { becomes, four, holds, kill, lostFirst, pause, reboot, settled, start, three, two, until } from './steps.js';
 
 /** Starting, and starting anew. */
 export const starts: readonly Schedule[] = [
@@ -16,23 +16,23 @@ export const starts: readonly Schedule[] = [
   {
     name: 'fast-reboot', title: 'a gateway is killed and started again within the beacon grace',
     gateways: two,
-    steps: [...settled(two), kill('gw1'), pause(2), start('gw1'), holds('gw1', 1), pause(3)],
+    steps: [...settled(two), kill('gw1'), pause(2), ...reboot('gw1'), holds('gw1', 1), pause(3)],
   },
   {
-    name: 'fast-reboot-then-kill', title: 'after a fast reboot of one gateway the other one dies: its failover is suppressed',
+    name: 'fast-reboot-then-kill', title: 'after a fast reboot of one gateway the other one dies: the refused beacon of the first has cut the suppression of 16 s to 7 s',
     gateways: two,
-    steps: [...settled(two), start('gw1'), holds('gw1', 1), pause(1), kill('gw2'), holds('gw1', 2, 40), pause(3)],
+    steps: [...settled(two), ...reboot('gw1'), holds('gw1', 1), kill('gw2'), holds('gw1', 2, 40), pause(3)],
   },
   {
     name: 'fast-reboot-of-holder', title: 'a gateway that holds another’s group, too, is started anew within the beacon grace',
     gateways: two,
-    steps: [...settled(two), ...lostFirst('gw2'), start('gw2'), holds('gw2', 2), holds('gw2', 1, 40), pause(3)],
+    steps: [...settled(two), ...lostFirst('gw2'), ...reboot('gw2'), holds('gw2', 2), holds('gw2', 1, 40), pause(3)],
   },
   {
     name: 'taker-reboots', title: 'the gateway that takes over is started anew while it waits for the blocklist',
     gateways: two,
     steps: [
-      ...settled(two), { do: 'stall-store', gateway: 'gw2' }, kill('gw1'), until({ gateway: 'gw2', group: 1, state: 'WAIT_BLOCKLIST_CMPL' }), pause(1), start('gw2'), holds('gw2', 2), holds('gw2', 1, 40), pause(3),
+      ...settled(two), { do: 'stall-store', gateway: 'gw2' }, kill('gw1'), until({ gateway: 'gw2', group: 1, state: 'WAIT_BLOCKLIST_CMPL' }), pause(1), ...reboot('gw2'), holds('gw2', 2), holds('gw2', 1, 40), pause(3),
     ],
   },
 ];
@@ -122,6 +122,10 @@ export const administration: readonly Schedule[] = [
     name: 'delete-holder', title: 'a gateway is deleted that holds another’s group, too',
     gateways: three,
     steps: [...settled(three), ...lostFirst('gw2'), { do: 'delete', gateway: 'gw2' }, pause(1), kill('gw2'), holds('gw3', 2), holds('gw3', 1), pause(3)],
+    known: {
+      safeguard: 'fence-last-holder',
+      reason: 'gw1’s group is taken over on behalf of gw1, its owner, which was blocklisted long ago: NVMeofGwMon gives it away at once, in the same commit in which it asks for the blocklist of gw2, the deleted holder. The model waits for that blocklist',
+    },
   },
   {
     name: 'delete-dead', title: 'a gateway is deleted that died before',
@@ -141,7 +145,7 @@ export const administration: readonly Schedule[] = [
   {
     name: 'create-while-suppressed', title: 'a gateway that is created while failovers are suppressed is not covered: its group goes to another one at the next tick',
     gateways: two,
-    steps: [...settled(two), start('gw1'), holds('gw1', 1), { do: 'create', gateway: 'gw3' }, pause(8), start('gw3'), holds('gw3', 3), pause(3)],
+    steps: [...settled(two), ...reboot('gw1'), { do: 'create', gateway: 'gw3' }, pause(8), start('gw3'), holds('gw3', 3), pause(3)],
   },
   {
     name: 'unknown-gateway', title: 'commands name a gateway that nobody created, and one that is there already',

@@ -37,13 +37,22 @@ export function holds(gateway: string, group: number, seconds?: number): Schedul
   return until({ gateway, group, state: 'ACTIVE' }, seconds);
 }
 
-/** All of them started, one shortly after the other so that their beacons keep that order, each serving its own group. */
+/**
+ * All of them started, one shortly after the other so that their beacons keep that order, each serving its own group.
+ * A tick that falls in between gives the first one all groups for a moment; so the comparison begins afterwards.
+ */
 export function settled(gateways: readonly string[], how: StartOptions = {}): ScheduleStep[] {
-  return [
-    ...gateways.flatMap((gateway) => [start(gateway, how), pause(0.15)]),
-    ...gateways.map((gateway, i) => holds(gateway, i + 1)),
-    pause(3),
-  ];
+  return [...gateways.flatMap((gateway) => [start(gateway, how), pause(0.15)]), ...home(gateways)];
+}
+
+/** Each serves its own group; from here on it counts. */
+export function home(gateways: readonly string[]): ScheduleStep[] {
+  return [...gateways.map((gateway, i) => holds(gateway, i + 1)), pause(3), { do: 'begin' }];
+}
+
+/** The gateway is started anew before it was missed: the monitor sees its CREATED beacon, and refuses its next one. */
+export function reboot(gateway: string): ScheduleStep[] {
+  return [start(gateway), becomes(gateway, 'CREATED'), becomes(gateway, 'AVAILABLE')];
 }
 
 /** gw1 is killed and `taker` holds its group, long enough ago that its return is no redeploy. */
