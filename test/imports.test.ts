@@ -26,9 +26,10 @@ const allowed: Record<string, readonly string[]> = {
   // The backend interface is the gateway's; the store implements it and sees nothing else of it.
   store: ['util', 'history', 'gateway/backend', 'nvme'],
   observe: ['util', 'history', 'plan', 'monitor'],
-  lab: ['util', 'history', 'plan', 'monitor', 'fault/specs', 'observe', 'gateway', 'store', 'initiator', 'workload', 'nvme'],
+  lab: ['util', 'history', 'plan', 'ceph', 'monitor', 'fault/specs', 'observe', 'gateway', 'store', 'initiator', 'workload', 'nvme'],
   run: ['util', 'history', 'plan', 'fault', 'fault/specs', 'lab', 'observe', 'results', 'verify', 'report'],
-  cli: ['util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run'],
+  conform: ['util', 'history', 'plan', 'ceph', 'monitor', 'gateway', 'lab'],
+  cli: ['util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run', 'conform'],
 };
 
 const src = fileURLToPath(new URL('../src', import.meta.url));

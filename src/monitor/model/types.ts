@@ -104,7 +104,10 @@ export interface HaGroup {
   group: string;
   /** GW-epoch: counts the changes that this group's gateways must know of. What unicast maps carry. */
   gwEpoch: number;
+  /** Changed by `putGateway` and `dropGateway` only. */
   gateways: Map<string, GatewayRecord>;
+  /** What `gatewaysInOrder` has found; undefined: to be found anew. */
+  inOrder: readonly GatewayRecord[] | undefined;
   /** ANA group → the gateway that was declared down while it may have served the group and that is not blocklisted since. */
   suspects: Map<number, string>;
 }
@@ -141,8 +144,20 @@ export function groupKeyOf(pool: string, group: string): string {
 }
 
 /** Gateways by id in byte order, as std::map keeps them: ties (fewest groups…) go to the first. */
-export function gatewaysInOrder(group: HaGroup): GatewayRecord[] {
-  return [...group.gateways.values()].sort((a, b) => Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)));
+export function gatewaysInOrder(group: HaGroup): readonly GatewayRecord[] {
+  // Asked for at every beacon, for every group.
+  group.inOrder ??= [...group.gateways.values()].sort((a, b) => Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)));
+  return group.inOrder;
+}
+
+export function putGateway(group: HaGroup, gateway: GatewayRecord): void {
+  group.gateways.set(gateway.id, gateway);
+  group.inOrder = undefined;
+}
+
+export function dropGateway(group: HaGroup, gateway: GatewayRecord): void {
+  group.gateways.delete(gateway.id);
+  group.inOrder = undefined;
 }
 
 /** 1-based ANA groups of the (pool, group) in ascending order. */
