@@ -15,8 +15,8 @@ export const failback: readonly Schedule[] = [
   },
   {
     name: 'redeploy', title: 'a gateway is back so soon that the monitor takes it for a redeployment, and spares the next one its failover',
-    gateways: two,
-    steps: [...settled(two), kill('gw1'), holds('gw2', 1), start('gw1'), holds('gw1', 1), pause(1), kill('gw2'), holds('gw1', 2, 40), pause(3)],
+    gateways: three,
+    steps: [...settled(three), kill('gw1'), holds('gw2', 1), start('gw1'), becomes('gw1', 'AVAILABLE'), kill('gw3'), holds('gw1', 1), holds('gw1', 3, 40), pause(3)],
   },
   {
     name: 'owner-dies-early', title: 'the owner dies right after the failback has begun, before it has reported that it knows',
