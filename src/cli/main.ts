@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { ExitCode, PathproofError } from '../util/errors.js';
+import { addConformCommand } from './conform.js';
 import { addDoctorCommand } from './doctor.js';
 import { addLabCommand } from './lab.js';
 import { addListCommand } from './list.js';
@@ -23,12 +24,13 @@ Examples:
   $ pathproof recheck results/smoke/<run>           judge a stored run again, without a lab
   $ pathproof list                                  stored runs and their verdicts
   $ pathproof doctor                                what this machine has for each lab, and what it lacks
+  $ pathproof conform                               the monitor model against a real ceph-mon
   $ pathproof lab down                              end what a killed run left behind
 
 Exit codes:
   0 pass · 1 the system under test failed · 2 unknown · 3 the lab broke · 64 usage · 70 a bug in pathproof · 130 interrupted`);
 
-for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addListCommand, addLabCommand, addDoctorCommand]) add(program);
+for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addListCommand, addLabCommand, addDoctorCommand, addConformCommand]) add(program);
 for (const command of program.commands) command.exitOverride();
 
 // `pathproof plan … | head` closes the pipe early: nothing is wrong then, and nobody listens any more.

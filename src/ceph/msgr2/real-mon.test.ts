@@ -4,7 +4,7 @@ import { CephError } from './errors.js';
 import type { ModeChoice } from './session.js';
 import { GroupWatch, show, testNqn, TestGateway } from './testing/gateway-bench.js';
 import type { TestGatewayOptions } from './testing/gateway-bench.js';
-import { RealMonCluster, realMonMissing } from './testing/real-mon.js';
+import { realMonMissing, RealMonCluster } from '../../lab/real-mon/index.js';
 
 /*
  * Against a real ceph-mon: PATHPROOF_CEPH_ROOT=DIR npx vitest run src/ceph/msgr2/real-mon.test.ts

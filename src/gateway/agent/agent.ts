@@ -1,4 +1,4 @@
-import type { GatewayMap, GatewayMapEntry, MonitorClient } from '../../monitor/client.js';
+import type { BeaconSubsystem, GatewayMap, GatewayMapEntry, MonitorClient } from '../../monitor/client.js';
 import { ownNowUs } from '../../util/clock.js';
 import { messageOf } from '../../util/errors.js';
 import type { GatewayControl } from '../control.js';
@@ -43,6 +43,8 @@ export class GatewayAgent {
   #wrongMapIgnored = false;
   #connected = false;
   #beaconing = false;
+  /** What the last AVAILABLE beacon said. */
+  #served: BeaconSubsystem[] = [];
   #beaconsSent = 0;
   #mapsReceived = 0;
 
@@ -158,13 +160,17 @@ export class GatewayAgent {
     try {
       let availability: AgentState['availability'] = 'CREATED';
       // The monitor throws subsystems of a CREATED beacon away: send none (facts: msgr2.md §18, pitfall 1).
-      let subsystems: ReturnType<typeof beaconSubsystems> = [];
+      let subsystems: BeaconSubsystem[] = [];
       if (this.#phase === 'serving') {
         try {
           subsystems = beaconSubsystems(await this.#control.describe(), this.#o.nonce);
+          this.#served = subsystems;
           availability = 'AVAILABLE';
         } catch (error) {
           availability = 'UNAVAILABLE';
+          // UNAVAILABLE means failover, and what is blocklisted is what the monitor knows of. A list that differs makes
+          // 20.2.4 take the beacon for AVAILABLE, an empty one for CREATED: groups handed over without a blocklist.
+          subsystems = this.#served;
           this.#log(`the data plane does not answer: ${messageOf(error)}`);
         }
       }

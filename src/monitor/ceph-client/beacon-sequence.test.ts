@@ -123,15 +123,16 @@ describe('BeaconSequence', () => {
     expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'))))).toBe('2: ');
   });
 
-  it('UNAVAILABLE leaves the monitor the list whose nonces it must blocklist, in both versions', () => {
+  it('UNAVAILABLE is told like AVAILABLE, list and all: which list to send is the gateway\'s decision', () => {
     const sequence = new BeaconSequence();
     send(sequence, beacon('AVAILABLE', subsystem('x')));
-    expect(told(send(sequence, beacon('UNAVAILABLE')))).toBe('full: x');
+    expect(told(send(sequence, beacon('UNAVAILABLE', subsystem('x'))))).toBe('full: x');
     sequence.takeMap(wantsDiff);
-    expect(told(send(sequence, beacon('UNAVAILABLE')))).toBe('1: ADDED x');
-    expect(told(send(sequence, beacon('UNAVAILABLE', subsystem('y'))))).toBe('2: ');
+    expect(told(send(sequence, beacon('UNAVAILABLE', subsystem('x'))))).toBe('1: ADDED x');
+    expect(told(send(sequence, beacon('UNAVAILABLE', subsystem('x'))))).toBe('2: ');
+    expect(told(send(sequence, beacon('UNAVAILABLE')))).toBe('3: DELETED x');
     sequence.takeMap(outOfOrder(7n));
-    expect(told(send(sequence, beacon('UNAVAILABLE')))).toBe('8: ADDED x');
+    expect(told(send(sequence, beacon('UNAVAILABLE', subsystem('x'))))).toBe('8: ADDED x');
     expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'))))).toBe('9: ');
   });
 

@@ -22,8 +22,6 @@ export class BeaconSequence {
   #sequence = firstSequence;
   /** What the monitor has from version 2 beacons. Empty: the next one carries the full list. */
   #told: readonly GwSubsystem[] = [];
-  /** The list of the last AVAILABLE beacon. */
-  #served: readonly GwSubsystem[] = [];
   /** The next one carries the full list, and what was deleted: perhaps the monitor knows more of it than we believe. */
   #tellAll = false;
   #resyncs = 0;
@@ -40,13 +38,10 @@ export class BeaconSequence {
 
   /** The beacon to send. Nothing is remembered before `sent`: a beacon that is dropped must not leave a gap. */
   prepare(beacon: Beacon): GwBeacon {
-    const { subsystems: given, ...rest } = beacon;
+    const { subsystems, ...rest } = beacon;
     // The monitor throws subsystems of a CREATED beacon away. Had we noted them as told, it would never hear of
     // them, and answer every later beacon as if all was well, CREATED for ever (facts: msgr2.md §18, pitfall 1).
     if (beacon.availability === 'CREATED') return { ...rest, subsystems: [], ...(this.#diff ? { diff: { sequence: 0n, changes: [] } } : {}) };
-    // UNAVAILABLE means failover, and what gets blocklisted are the nonces that the monitor knows of. With an emptied
-    // list (version 2: all DELETED) 20.2.4 takes the beacon for CREATED and hands the groups over without a blocklist.
-    const subsystems = beacon.availability === 'UNAVAILABLE' ? [...this.#served] : given;
     if (!this.#diff) return { ...rest, subsystems };
     const changes = subsystemChanges(this.#told, subsystems, this.#tellAll);
     return {
@@ -63,13 +58,12 @@ export class BeaconSequence {
       this.#sequence = firstSequence;
       return;
     }
-    if (beacon.availability === 'AVAILABLE') this.#served = structuredClone(beacon.subsystems);
     if (wire.diff === undefined) {
       // With the first version 2 beacon the monitor forgets what it has from version 1.
       this.#told = [];
       return;
     }
-    this.#told = this.#served;
+    this.#told = structuredClone(beacon.subsystems);
     this.#tellAll = false;
     this.#sequence = wire.diff.sequence + 1n;
   }

@@ -1,8 +1,8 @@
-import { markDown } from './failover.js';
+import { declareDown, markDown } from './failover.js';
 import { fenceBeforeForgetting } from './fence.js';
 import type { Transaction } from './transaction.js';
 import {
-  Errno, gatewaysInOrder, groupKeyOf, maxGatewaysPerGroup, setState,
+  dropGateway, Errno, gatewaysInOrder, groupKeyOf, maxGatewaysPerGroup, putGateway, setState,
   type CommandResult, type GatewayRecord, type HaGroup,
 } from './types.js';
 
@@ -14,6 +14,7 @@ function newGateway(id: string, anaGroup: number): GatewayRecord {
     id, anaGroup, availability: 'CREATED', adminState: 'ENABLED', location: '', performedFullStartup: true,
     subsystems: [], states: new Map(), address: undefined, lastBeaconMs: undefined, lastDownMs: -Infinity,
     lastGwmapEpoch: -1, mapWasCurrent: false, beaconIndex: 0, deletingSinceMs: undefined,
+    sequence: 0, sentSequence: 0, outOfSequence: false, startedAs: undefined, suppressUntilMs: -Infinity,
   };
 }
 
@@ -34,7 +35,7 @@ export function createGateway(txn: Transaction, pool: string, groupName: string,
   let group = txn.model.groups.get(key);
   if (group === undefined) {
     group = {
-      key, pool, group: groupName, gwEpoch: txn.model.epoch, gateways: new Map(), suppressUntilMs: -Infinity, suspects: new Map(),
+      key, pool, group: groupName, gwEpoch: txn.model.epoch, gateways: new Map(), inOrder: undefined, suspects: new Map(),
     };
     txn.model.groups.set(key, group);
   }
@@ -51,9 +52,10 @@ export function createGateway(txn: Transaction, pool: string, groupName: string,
   if (leaving !== undefined) {
     txn.change(group);
     fenceBeforeForgetting(txn, group, leaving);
-    group.gateways.delete(leaving.id);
+    dropGateway(group, leaving);
     const heir = newGateway(id, leaving.anaGroup);
-    group.gateways.set(id, { ...heir, states: leaving.states, location: leaving.location, adminState: leaving.adminState });
+    const { states, location, adminState, subsystems, suppressUntilMs, lastDownMs } = leaving;
+    putGateway(group, { ...heir, states, location, adminState, subsystems, suppressUntilMs, lastDownMs });
     return ok;
   }
   if (group.gateways.size >= maxGatewaysPerGroup) {
@@ -61,7 +63,7 @@ export function createGateway(txn: Transaction, pool: string, groupName: string,
   }
   txn.change(group);
   const gateway = newGateway(id, lowestFreeAnaGroup(group));
-  group.gateways.set(id, gateway);
+  putGateway(group, gateway);
   for (const { anaGroup } of group.gateways.values()) setState(gateway, anaGroup, { name: 'STANDBY' });
   for (const other of group.gateways.values()) setState(other, gateway.anaGroup, { name: 'STANDBY' });
   return ok;
@@ -73,7 +75,7 @@ function eraseGateway(txn: Transaction, group: HaGroup, gateway: GatewayRecord):
   const holder = group.gateways.get(group.suspects.get(gateway.anaGroup) ?? '');
   if (holder !== undefined) fenceBeforeForgetting(txn, group, holder);
   fenceBeforeForgetting(txn, group, gateway);
-  group.gateways.delete(gateway.id);
+  dropGateway(group, gateway);
   for (const other of group.gateways.values()) other.states.delete(gateway.anaGroup);
   txn.change(group);
   if (group.gateways.size === 0) txn.model.groups.delete(group.key);
@@ -94,7 +96,7 @@ export function deleteGateway(txn: Transaction, pool: string, groupName: string,
   gateway.availability = 'DELETING';
   gateway.deletingSinceMs = txn.nowMs;
   txn.change(group);
-  if (watched) markDown(txn, group, gateway);
+  if (watched) declareDown(txn, group, gateway);
   if ([...group.gateways.values()].every(({ availability }) => availability === 'DELETING')) {
     for (const each of gatewaysInOrder(group)) eraseGateway(txn, group, each);
   }

@@ -1,7 +1,7 @@
 import type { Beacon } from '../client.js';
 import { unicastMap } from './export.js';
 import { findFailback } from './failback.js';
-import { markCreated, markDown } from './failover.js';
+import { declareDown, markCreated } from './failover.js';
 import { checkBeaconTimeouts, fireTimers } from './periodic.js';
 import type { Transaction } from './transaction.js';
 import { groupKeyOf, hasListener, setState, type GatewayRecord, type HaGroup } from './types.js';
@@ -23,6 +23,14 @@ function forgetSuspicions(group: HaGroup, gateway: GatewayRecord): void {
 function handleCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord, address: string): void {
   const { beaconGraceMs, skipFailoversMs } = txn.model.timers;
   gateway.subsystems = [];
+  if (gateway.startedAs === address) {
+    gateway.sequence = 0;
+    gateway.outOfSequence = false;
+  }
+  // The first beacon of an incarnation is of version 1, for no map has asked for another yet, and carries no number: the
+  // monitor goes on to expect the old incarnation's next, unless it has declared that down, and refuses the new one's first.
+  gateway.startedAs = address;
+  gateway.sentSequence = 0;
   gateway.lastGwmapEpoch = -1;
   gateway.mapWasCurrent = false;
   forgetSuspicions(group, gateway);
@@ -38,6 +46,43 @@ function handleCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord,
     if (txn.nowMs - (gateway.lastDownMs - beaconGraceMs) < skipFailoversMs) txn.suppressFailovers(group, skipFailoversMs);
   }
   gateway.lastBeaconMs = txn.nowMs;
+}
+
+/**
+ * Counts a beacon that is not CREATED, as its sender does, and says whether it is the one that the monitor expects
+ * (NVMeofGwMap::put_gw_beacon_sequence_number). Beacons here have no number on them and none gets lost unnoticed, so
+ * the two counts differ only after the monitor has forgotten its own. The sender of a refused beacon goes on from there.
+ */
+function takeSequence(gateway: GatewayRecord): boolean {
+  const number = gateway.sentSequence + 1;
+  if (number !== gateway.sequence + 1) {
+    gateway.sentSequence = gateway.sequence;
+    gateway.outOfSequence = true;
+    return false;
+  }
+  gateway.sequence = number;
+  gateway.sentSequence = number;
+  return true;
+}
+
+/**
+ * Takes over the list, and says as what the beacon counts (NVMeofGwMon::apply_beacon). Any change of the list makes an
+ * UNAVAILABLE beacon pass for AVAILABLE, and without a listener every beacon passes for CREATED. So a dying gateway
+ * whose list is empty is not failed over with a blocklist: whoever wants that must go on to say what it served.
+ */
+function applySubsystems(txn: Transaction, gateway: GatewayRecord, beacon: Beacon): Beacon['availability'] {
+  if (gateway.outOfSequence) {
+    gateway.outOfSequence = false;
+    gateway.subsystems = [];
+    txn.touch();
+  }
+  const changed = JSON.stringify(gateway.subsystems) !== JSON.stringify(beacon.subsystems);
+  if (changed) {
+    gateway.subsystems = beacon.subsystems;
+    txn.touch();
+  }
+  if (gateway.adminState === 'DISABLED' || !hasListener(gateway)) return 'CREATED';
+  return changed ? 'AVAILABLE' : beacon.availability;
 }
 
 /** An AVAILABLE beacon of a gateway that may serve. */
@@ -67,12 +112,21 @@ export function handleBeacon(txn: Transaction, address: string, beacon: Beacon):
     return beacon.availability === 'CREATED' ? 'not-created' : undefined;
   }
   if (beacon.availability === 'CREATED') {
+    if (gateway.availability === 'DELETING') return undefined;
     handleCreated(txn, group, gateway, address);
     return { group, gateway };
   }
+  const inSequence = takeSequence(gateway);
   if (gateway.availability === 'UNAVAILABLE' && !gateway.performedFullStartup) {
     // It was taken over and does not know it: the empty map makes it exit.
     return { group, gateway };
+  }
+  if (!inSequence) {
+    // It gets the chance to send its full list, with the next beacon. The map that says so is the wire's business.
+    if (beacon.availability === 'AVAILABLE') txn.suppressFailovers(group, txn.model.timers.resyncSuppressMs ?? txn.model.timers.beaconGraceMs);
+    if (gateway.lastBeaconMs !== undefined) markCreated(txn, group, gateway);
+    fireTimers(txn);
+    return undefined;
   }
   if (gateway.availability === 'DELETING') return undefined;
   if (gateway.address !== address) {
@@ -82,20 +136,10 @@ export function handleBeacon(txn: Transaction, address: string, beacon: Beacon):
   gateway.lastGwmapEpoch = beacon.lastGwmapEpoch;
   gateway.mapWasCurrent = beacon.lastGwmapEpoch === group.gwEpoch;
 
-  if (beacon.availability === 'UNAVAILABLE') {
-    // Its nonces are needed for the blocklist: a list that a dying gateway could not fill does not replace them.
-    if (beacon.subsystems.length > 0) gateway.subsystems = beacon.subsystems;
-    if (gateway.lastBeaconMs !== undefined) markDown(txn, group, gateway);
-    fireTimers(txn);
-    return { group, gateway };
-  }
-  if (JSON.stringify(gateway.subsystems) !== JSON.stringify(beacon.subsystems)) {
-    gateway.subsystems = beacon.subsystems;
-    txn.touch();
-  }
-  if (gateway.adminState === 'DISABLED' || !hasListener(gateway)) {
-    // Treated as CREATED. From here on it is not watched either: it has nothing that could be taken over.
-    if (gateway.lastBeaconMs !== undefined) markCreated(txn, group, gateway);
+  const countsAs = applySubsystems(txn, gateway, beacon);
+  if (countsAs !== 'AVAILABLE') {
+    // Without a listener it is not watched any more either: it has nothing that could be taken over.
+    if (gateway.lastBeaconMs !== undefined) (countsAs === 'CREATED' ? markCreated : declareDown)(txn, group, gateway);
     fireTimers(txn);
     return { group, gateway };
   }

@@ -143,10 +143,11 @@ describe('fast reboot', () => {
     sim.start('gw1', 'gw2', 'gw3');
     sim.runUntil(4_000);
     sim.kill('gw1');
+    // It stays in CREATED.
+    for (let ms = 6_500; ms < 25_000; ms += 1_000) {
+      sim.at(ms, () => sim.input(() => sim.model.beacon(ms, '127.0.0.1:0/99', { ...sim.agent('gw1').beacon(), availability: 'CREATED', subsystems: [] })));
+    }
     sim.runUntil(6_500);
-    sim.agent('gw1').listening = false; // it stays in CREATED
-    sim.start('gw1');
-    sim.runFor(0);
     expect(sim.availability('gw1')).toBe('CREATED');
     expect(sim.states('gw1')).toEqual({ 1: 'STANDBY', 2: 'STANDBY', 3: 'STANDBY' });
     sim.runUntil(7_000);
@@ -167,9 +168,25 @@ describe('fast reboot', () => {
     sim.kill('gw1');
     sim.runUntil(6_000);
     sim.start('gw1');
+    // The monitor goes on to count the old incarnation's beacons, and refuses the new one's first.
     sim.runUntil(7_000);
+    expect(sim.availability('gw1')).toBe('CREATED');
+    sim.runUntil(8_000);
     expect(sim.states('gw1')).toEqual({ 1: 'ACTIVE', 2: 'STANDBY' });
     expect(sim.effects.some(({ kind }) => kind === 'blocklist')).toBe(false);
+  });
+
+  it('is suppressed for 7 s only once a beacon of the new incarnation was refused: the last caller wins', () => {
+    const sim = new Simulation();
+    sim.create('gw1', 'gw2');
+    sim.start('gw1', 'gw2');
+    sim.runUntil(4_000);
+    sim.kill('gw1');
+    sim.start('gw1'); // 16 s from here on…
+    sim.runUntil(6_000); // …but the refused beacon came at 5 s: until 12 s
+    sim.kill('gw2');
+    sim.runUntil(14_999);
+    expect(sim.states('gw1')).toEqual({ 1: 'ACTIVE', 2: 'WAIT_BLOCKLIST_CMPL' });
   });
 
   it('of a gateway in a failback leaves the owner STANDBY until the tick', () => {

@@ -25,9 +25,9 @@ export function findFailback(txn: Transaction, group: HaGroup, owner: GatewayRec
   txn.change(group);
 }
 
-/** Was the gateway's last beacon up to date with the group, and has the gateway seen the preparation? */
-function hasSeen(gateway: GatewayRecord, preparedEpoch: number): boolean {
-  return gateway.mapWasCurrent && gateway.lastGwmapEpoch >= preparedEpoch;
+/** Was the gateway's last beacon up to date with the group and, with `failback-seen`, has the gateway seen the preparation? */
+function hasSeen(txn: Transaction, gateway: GatewayRecord, preparedEpoch: number): boolean {
+  return gateway.mapWasCurrent && (!txn.model.safeguards.has('failback-seen') || gateway.lastGwmapEpoch >= preparedEpoch);
 }
 
 /** The preparation timer of `holder` has ended: the group goes to its owner, or to nobody if the owner has gone meanwhile. */
@@ -36,7 +36,7 @@ export function finishFailback(txn: Transaction, group: HaGroup, holder: Gateway
   const ownerLives = owner?.availability === 'AVAILABLE';
   const { preparedEpoch = 0 } = holder.states.get(anaGroup) ?? {};
   // The timer stays expired and is looked at again at every beacon and tick until both have seen the preparation.
-  if (ownerLives && !(hasSeen(holder, preparedEpoch) && hasSeen(owner, preparedEpoch))) return;
+  if (ownerLives && !(hasSeen(txn, holder, preparedEpoch) && hasSeen(txn, owner, preparedEpoch))) return;
   setState(holder, anaGroup, { name: 'STANDBY' });
   if (ownerLives) grantGroup(txn, group, owner, anaGroup);
   else if (owner !== undefined) setState(owner, anaGroup, { name: 'STANDBY' });

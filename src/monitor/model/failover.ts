@@ -10,15 +10,22 @@ function rollBackFailback(group: HaGroup, anaGroup: number): void {
   }
 }
 
+/** Declares a gateway down (beacon timeout, UNAVAILABLE beacon, delete), and watches its beacons no longer. */
+export function declareDown(txn: Transaction, group: HaGroup, gateway: GatewayRecord): void {
+  gateway.lastBeaconMs = undefined;
+  markDown(txn, group, gateway);
+}
+
 /**
- * Declares a gateway down (beacon timeout, UNAVAILABLE beacon, disable, delete, blocklist wait expired):
- * UNAVAILABLE unless DELETING, STANDBY in every group, and a takeover at once of each group in which it was ACTIVE.
+ * UNAVAILABLE unless DELETING, STANDBY in every group, and a takeover at once of each group in which the gateway was
+ * ACTIVE. By itself for `disable` and for an expired blocklist wait: NVMeofGwMon goes on to watch the gateway then, and
+ * if it does not come back within the grace declares it down once more, with a later time of its end.
  */
 export function markDown(txn: Transaction, group: HaGroup, gateway: GatewayRecord): void {
   if (gateway.availability !== 'DELETING') gateway.availability = 'UNAVAILABLE';
   gateway.performedFullStartup = false;
   gateway.lastDownMs = txn.nowMs;
-  gateway.lastBeaconMs = undefined;
+  gateway.sequence = 0;
   gateway.lastGwmapEpoch = -1;
   gateway.mapWasCurrent = false;
   for (const [anaGroup, state] of gateway.states) {
@@ -36,8 +43,8 @@ export function markDown(txn: Transaction, group: HaGroup, gateway: GatewayRecor
 }
 
 /**
- * The gateway is alive but must not serve: it restarted without having been missed (fast reboot), or it
- * has no subsystem with a listener, or it is disabled. CREATED, STANDBY everywhere, no takeover now (the
+ * The gateway is alive but must not serve: it restarted without having been missed (fast reboot), it has no
+ * subsystem with a listener, it is disabled, or its beacon was out of sequence. CREATED, STANDBY everywhere, no takeover now (the
  * next tick finds its group abandoned) and no blocklist.
  */
 export function markCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord): void {
@@ -69,7 +76,7 @@ function leastLoaded(gateways: readonly GatewayRecord[]): GatewayRecord | 'busy'
  * AVAILABLE gateway at all.
  */
 export function findFailover(txn: Transaction, group: HaGroup, failed: GatewayRecord, anaGroup: number): void {
-  if (txn.nowMs < group.suppressUntilMs) return;
+  if (txn.nowMs < failed.suppressUntilMs) return;
   if (stateOf(failed, anaGroup) !== 'ACTIVE' && failed.anaGroup !== anaGroup) return;
   const gateways = gatewaysInOrder(group);
   if (gateways.some((gateway) => stateOf(gateway, anaGroup) === 'WAIT_BLOCKLIST_CMPL')) return;

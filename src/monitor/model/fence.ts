@@ -43,22 +43,25 @@ function pendingFor(txn: Transaction, group: HaGroup, anaGroup: number): Pending
 }
 
 /**
- * Gives the ANA group to `taker`: the only way in which a group is granted. Whoever may have served it
- * and was declared down is blocklisted first; while any blocklist that guards the group is on its way the
- * taker is WAIT_BLOCKLIST_CMPL, otherwise it is ACTIVE at once.
+ * Gives the ANA group to `taker`: the only way in which a group is granted. `failed` is the gateway for which
+ * a takeover was decided: it is blocklisted, and the taker is WAIT_BLOCKLIST_CMPL until then. One in CREATED
+ * (restarted, or without listeners) is not, nor is one without known nonces: the taker is ACTIVE immediately.
  *
- * `failed` is the gateway for which a takeover was decided. One in CREATED (restarted, or without
- * listeners) is not blocklisted, nor is one without known nonces: the taker is ACTIVE immediately.
+ * With `fence-last-holder` whoever may have served the group and was declared down is blocklisted, too, and any
+ * blocklist that guards the group is waited for.
  */
 export function grantGroup(txn: Transaction, group: HaGroup, taker: GatewayRecord, anaGroup: number, failed?: GatewayRecord): void {
+  const guarded = txn.model.safeguards.has('fence-last-holder');
   const toFence = new Set<GatewayRecord>();
   if (failed !== undefined && failed.availability !== 'CREATED') toFence.add(failed);
   const suspect = group.gateways.get(group.suspects.get(anaGroup) ?? '');
-  if (suspect !== undefined && suspect !== taker) toFence.add(suspect);
+  if (guarded && suspect !== undefined && suspect !== taker) toFence.add(suspect);
+  const storeIsBusy = txn.model.pending.size > 0;
   const requestedNow = blocklist(txn, group, [...toFence], [anaGroup]);
-  const pending = pendingFor(txn, group, anaGroup);
+  const pending = guarded || requestedNow ? pendingFor(txn, group, anaGroup) : [];
   txn.change(group);
-  if (pending.length === 0) {
+  if (storeIsBusy && requestedNow && !txn.model.safeguards.has('await-own-blocklist')) pending.length = 0;
+  if (pending.length === 0 && !requestedNow) {
     setState(taker, anaGroup, { name: 'ACTIVE' });
     return;
   }
@@ -71,6 +74,7 @@ export function grantGroup(txn: Transaction, group: HaGroup, taker: GatewayRecor
 
 /** Called before a gateway's record is dropped: if it may still be writing, its nonces go to the blocklist while they are known. */
 export function fenceBeforeForgetting(txn: Transaction, group: HaGroup, gateway: GatewayRecord): void {
+  if (!txn.model.safeguards.has('fence-before-forgetting')) return;
   if ([...group.suspects.values()].includes(gateway.id)) blocklist(txn, group, [gateway], []);
 }
 

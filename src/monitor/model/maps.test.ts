@@ -117,6 +117,7 @@ describe('delivery', () => {
     model.beacon(0, 'old', beaconOf('gw1', 'CREATED'));
     model.beacon(1, 'old', beaconOf('gw1', 'AVAILABLE'));
     model.beacon(2, 'new', beaconOf('gw1', 'CREATED'));
+    model.beacon(3, 'new', beaconOf('gw1', 'AVAILABLE')); // refused: the old one's next was expected
     expect(mapsTo('old', model.beacon(3, 'new', beaconOf('gw1', 'AVAILABLE')))).toEqual([]);
     model.beacon(4, 'b', beaconOf('gw2', 'CREATED'));
     const effects = model.beacon(5, 'b', beaconOf('gw2', 'AVAILABLE'));

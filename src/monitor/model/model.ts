@@ -8,7 +8,7 @@ import { healthOf, type Health } from './health.js';
 import { checkBeaconTimeouts, fireTimers, handleAbandonedGroups } from './periodic.js';
 import { listenersJson, showJson, viewsOf } from './show.js';
 import { Transaction, type ModelState } from './transaction.js';
-import { defaultBeaconsTillAck, groupKeyOf, type CommandResult, type MonitorEffect, type MonitorTimers } from './types.js';
+import { defaultBeaconsTillAck, groupKeyOf, safeguards as allSafeguards, type CommandResult, type MonitorEffect, type MonitorTimers, type Safeguard } from './types.js';
 
 /**
  * A model of NVMeofGwMon (ceph src/mon/NVMeofGwMon.cc, NVMeofGwMap.cc of 20.2), the part of ceph-mon that
@@ -19,26 +19,24 @@ import { defaultBeaconsTillAck, groupKeyOf, type CommandResult, type MonitorEffe
  * - The blocklist is executed by another process. Ceph proposes it to the osdmap in the same breath; here
  *   the model emits an effect and, until `blocklistDone`, the taker is WAIT_BLOCKLIST_CMPL but is *not*
  *   exported as OPTIMIZED (there is no epoch yet that it could be told to wait for). The blocklist-wait
- *   timer runs from the takeover, so it includes the store's time. A group is granted to nobody while a
- *   blocklist that guards it is on its way, also where Ceph makes a gateway ACTIVE at once.
- * - What is blocklisted is whoever held the group last, not only its owner, and a gateway whose record is
- *   dropped is blocklisted before its nonces are forgotten. In Ceph a chain of failures with all candidates
- *   busy can hand a group over without; the lab must not lose data where production would need bad luck.
+ *   timer runs from the takeover, so it includes the store's time.
+ * - The safeguards (types.ts), unless they are switched off.
  * - There is no Paxos: a change is committed with the input that caused it, where a real mon takes up to
- *   paxos_propose_interval (1 s) more. There is one monitor, hence no elections.
- * - A failback ends only when both gateways have reported an epoch that contains its preparation. Ceph asks
- *   whether each one's last beacon was up to date when it came, which a beacon from before may have been.
- * - Beacon diffs and sequence numbers are not modelled: each beacon carries the full list, and TCP keeps the
- *   order. `show` says so (beacon_diff_enabled: false). An UNAVAILABLE beacon without subsystems therefore
- *   means "unchanged", as it does in a diff.
+ *   paxos_propose_interval (1 s) more. There is one monitor, hence no elections; `restart` is what one does.
+ * - Each beacon carries the full list and has no number. The model counts beacons as a gateway of the beacon-diff
+ *   generation does, so that a new leader refuses them as a real one would, but `show` says beacon_diff_enabled: false.
  * - mon_nvmeofgw_failback_delay is 0, as by default; disaster-set and disaster-clear do not exist.
+ *
+ * `pathproof conform` runs the same schedules on this model and on a real ceph-mon and compares the states
+ * (docs/CONFORM.md).
  */
 export class GatewayMonitorModel {
   private readonly state: ModelState;
 
-  constructor(options: { timers: MonitorTimers; nowMs: number; beaconsTillAck?: number }) {
+  constructor(options: { timers: MonitorTimers; nowMs: number; beaconsTillAck?: number; safeguards?: readonly Safeguard[] }) {
     this.state = {
       timers: options.timers,
+      safeguards: new Set(options.safeguards ?? allSafeguards),
       beaconsTillAck: options.beaconsTillAck ?? defaultBeaconsTillAck,
       epoch: 0,
       groups: new Map(),
@@ -69,6 +67,27 @@ export class GatewayMonitorModel {
         handleAbandonedGroups(txn, group);
       }
     });
+  }
+
+  /**
+   * The monitor was restarted, or another one has been elected: what is not in the Paxos store is forgotten
+   * (NVMeofGwMon::on_restart, synchronize_last_beacon). Subscriptions end with their sessions.
+   */
+  restart(nowMs: number): void {
+    this.state.subscriptions.clear();
+    this.state.lastCheckMs = nowMs;
+    for (const group of this.state.groups.values()) {
+      for (const gateway of group.gateways.values()) {
+        gateway.lastBeaconMs = gateway.availability === 'AVAILABLE' ? nowMs : undefined;
+        gateway.sequence = 0;
+        gateway.outOfSequence = true;
+        // A multiple of the rule: the nearest beacon is acknowledged.
+        gateway.beaconIndex = this.state.beaconsTillAck;
+        gateway.mapWasCurrent = false;
+        gateway.suppressUntilMs = -Infinity;
+        gateway.lastDownMs = -Infinity;
+      }
+    }
   }
 
   /** The store has executed the blocklist request `token`; its map has at least this epoch now. Unknown tokens are ignored. */

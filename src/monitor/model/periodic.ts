@@ -1,5 +1,5 @@
 import { findFailback, finishFailback } from './failback.js';
-import { findFailover, markDown } from './failover.js';
+import { declareDown, findFailover, markDown } from './failover.js';
 import type { Transaction } from './transaction.js';
 import { anaGroupsOf, gatewaysInOrder, stateOf, type HaGroup } from './types.js';
 
@@ -37,7 +37,7 @@ export function checkBeaconTimeouts(txn: Transaction): void {
   for (const group of txn.model.groups.values()) {
     for (const gateway of gatewaysInOrder(group)) {
       const { lastBeaconMs } = gateway;
-      if (lastBeaconMs !== undefined && txn.nowMs - lastBeaconMs > txn.model.timers.beaconGraceMs) markDown(txn, group, gateway);
+      if (lastBeaconMs !== undefined && txn.nowMs - lastBeaconMs > txn.model.timers.beaconGraceMs) declareDown(txn, group, gateway);
     }
   }
   txn.model.lastCheckMs = txn.nowMs;

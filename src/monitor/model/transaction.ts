@@ -1,11 +1,12 @@
 import type { GatewayMap } from '../client.js';
 import { deliveries } from './export.js';
-import type { HaGroup, MonitorEffect, MonitorTimers, PendingBlocklist } from './types.js';
+import type { HaGroup, MonitorEffect, MonitorTimers, PendingBlocklist, Safeguard } from './types.js';
 
 /** Everything that the model remembers. */
 export interface ModelState {
   readonly timers: MonitorTimers;
   readonly beaconsTillAck: number;
+  readonly safeguards: ReadonlySet<Safeguard>;
   /** Global map epoch: one per commit. */
   epoch: number;
   readonly groups: Map<string, HaGroup>;
@@ -47,9 +48,12 @@ export class Transaction {
     return this.changedGroups.has(group);
   }
 
-  /** No failover in the whole group for `ms` from now. As in NVMeofGwMon the last caller wins, even with less time. */
+  /**
+   * No failover of any gateway that the group has now, for `ms` from now; one that is created later is not covered.
+   * As in NVMeofGwMon the last caller wins, even with less time.
+   */
   suppressFailovers(group: HaGroup, ms: number): void {
-    group.suppressUntilMs = this.nowMs + ms;
+    for (const gateway of group.gateways.values()) gateway.suppressUntilMs = this.nowMs + ms;
   }
 
   sendMap(address: string, map: GatewayMap): void {

@@ -12,7 +12,30 @@ export const defaultBeaconsTillAck = 15;
 export type MonitorTimers = Pick<
   LabTimers,
   'beaconGraceMs' | 'monTickMs' | 'skipFailoversMs' | 'deleteSuppressMs' | 'failbackMs' | 'blocklistWaitMs' | 'deleteGraceMs'
->;
+> & {
+  /** Failover suppression after a beacon out of sequence: 7 s, hard-coded in NVMeofGwMon. Default: the beacon grace, which is as long by default. */
+  resyncSuppressMs?: number;
+};
+
+/**
+ * Where the model is stricter than NVMeofGwMon, so that data on the loopback lab does not depend on luck. Each can be
+ * switched off; without all of them the model does what 20.2.4 does, and `pathproof conform` compares both with it.
+ *
+ * - `await-own-blocklist`: a taker waits for the epoch of the blocklist that its takeover has asked for. NVMeofGwMon does
+ *   not know that epoch when another change of the osdmap is under way at that moment ("osdmon is not writable, waiting,
+ *   epoch = 0" in its log): the taker is told epoch 0, and is ACTIVE with its next beacon, blocklist or not. Two
+ *   gateways that are declared down at once are enough.
+ * - `fence-last-holder`: a group is granted only when whoever may have served it last is blocklisted. NVMeofGwMon looks
+ *   at the gateway for which it decides the takeover: the group's owner, which need not be its last holder. A holder
+ *   that dies with all candidates busy, or in a failback, is thus succeeded without anybody waiting for its blocklist;
+ *   so is a gateway for its second group.
+ * - `fence-before-forgetting`: the nonces of a gateway whose record is dropped are blocklisted while they are known.
+ * - `failback-seen`: a failback ends only when both gateways have reported an epoch that contains its preparation.
+ *   NVMeofGwMon asks whether each one's last beacon was up to date when it came, which a beacon from before the
+ *   preparation was: a holder that the monitor does not reach any more loses the group to its owner, and neither knows.
+ */
+export const safeguards = ['await-own-blocklist', 'fence-last-holder', 'fence-before-forgetting', 'failback-seen'] as const;
+export type Safeguard = (typeof safeguards)[number];
 
 /** What a gateway in WAIT_BLOCKLIST_CMPL waits for. */
 export interface BlocklistWait {
@@ -31,7 +54,7 @@ export interface AnaGroupState {
   timerEndMs?: number;
   /** Only in WAIT_BLOCKLIST_CMPL. */
   wait?: BlocklistWait;
-  /** Only in WAIT_FAILBACK_PREPARED: the group epoch with which both gateways are told to stop serving. */
+  /** Only in WAIT_FAILBACK_PREPARED, for `failback-seen`: the group epoch with which both gateways are told to stop serving. */
   preparedEpoch?: number;
 }
 
@@ -53,6 +76,16 @@ export interface GatewayRecord {
   address: string | undefined;
   /** When its last counted beacon came; undefined: it is not watched (never beaconed, already down, or without listeners). */
   lastBeaconMs: number | undefined;
+  /** Number of the last beacon that was taken in sequence; 0 after a CREATED beacon, after its end, and for a new leader. */
+  sequence: number;
+  /** Number that the gateway itself gave to its last beacon: it counts on after each, and follows when it is refused. */
+  sentSequence: number;
+  /** Entity address of the incarnation that the last CREATED beacon came from. */
+  startedAs: string | undefined;
+  /** A beacon was refused, or the leader is new: the next one in sequence brings the full list. */
+  outOfSequence: boolean;
+  /** It is not failed over before this time. */
+  suppressUntilMs: number;
   /** When it was last declared down; -Infinity: never. */
   lastDownMs: number;
   /** Group epoch in its last beacon; -1: none since it started. */
@@ -71,9 +104,10 @@ export interface HaGroup {
   group: string;
   /** GW-epoch: counts the changes that this group's gateways must know of. What unicast maps carry. */
   gwEpoch: number;
+  /** Changed by `putGateway` and `dropGateway` only. */
   gateways: Map<string, GatewayRecord>;
-  /** No failover is started in this group before this time. */
-  suppressUntilMs: number;
+  /** What `gatewaysInOrder` has found; undefined: to be found anew. */
+  inOrder: readonly GatewayRecord[] | undefined;
   /** ANA group → the gateway that was declared down while it may have served the group and that is not blocklisted since. */
   suspects: Map<number, string>;
 }
@@ -110,8 +144,20 @@ export function groupKeyOf(pool: string, group: string): string {
 }
 
 /** Gateways by id in byte order, as std::map keeps them: ties (fewest groups…) go to the first. */
-export function gatewaysInOrder(group: HaGroup): GatewayRecord[] {
-  return [...group.gateways.values()].sort((a, b) => Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)));
+export function gatewaysInOrder(group: HaGroup): readonly GatewayRecord[] {
+  // Asked for at every beacon, for every group.
+  group.inOrder ??= [...group.gateways.values()].sort((a, b) => Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)));
+  return group.inOrder;
+}
+
+export function putGateway(group: HaGroup, gateway: GatewayRecord): void {
+  group.gateways.set(gateway.id, gateway);
+  group.inOrder = undefined;
+}
+
+export function dropGateway(group: HaGroup, gateway: GatewayRecord): void {
+  group.gateways.delete(gateway.id);
+  group.inOrder = undefined;
 }
 
 /** 1-based ANA groups of the (pool, group) in ascending order. */

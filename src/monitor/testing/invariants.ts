@@ -8,6 +8,7 @@ import { group, pool, type Simulation } from './simulation.js';
  * shares no code with what it judges.
  */
 export class SafetyMonitor {
+  private readonly fencing: boolean;
   private views = new Map<string, MonitorGatewayView>();
   private exported = new Map<number, string[]>();
   /** The nonce that each gateway last reported as AVAILABLE. */
@@ -17,6 +18,14 @@ export class SafetyMonitor {
   /** Gateways that were declared down and have not started anew since. */
   private readonly mustRestart = new Set<string>();
 
+  /**
+   * `fencing` false: leaves out what NVMeofGwMon does not keep (the model's safeguards are what it takes): that nobody
+   * serves before the last holder is blocklisted, and that never two serve who can write.
+   */
+  constructor({ fencing = true }: { fencing?: boolean } = {}) {
+    this.fencing = fencing;
+  }
+
   check(sim: Simulation, beacon?: Beacon): void {
     const views = new Map(sim.model.gateways(pool, group).map((view) => [view.id, view]));
     const exported = sim.model.optimizedAt(pool, group);
@@ -24,9 +33,9 @@ export class SafetyMonitor {
     // After the deaths: the beacon of a new incarnation may be what made the monitor look at the old one's age.
     if (beacon !== undefined) this.note(beacon);
     this.oneOwner(sim, views, exported);
-    this.fencedFirst(sim, exported);
+    if (this.fencing) this.fencedFirst(sim, exported);
     this.restartedFirst(sim, views);
-    this.oneServer(sim);
+    if (this.fencing) this.oneServer(sim);
     this.views = views;
     this.exported = exported;
   }

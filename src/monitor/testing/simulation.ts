@@ -1,6 +1,6 @@
 import type { Beacon, GatewayMap } from '../client.js';
 import { GatewayMonitorModel } from '../model/model.js';
-import type { MonitorEffect, MonitorTimers } from '../model/types.js';
+import type { MonitorEffect, MonitorTimers, Safeguard } from '../model/types.js';
 import { SimulatedAgent, type AgentWorld } from './agent.js';
 
 /** NVMeofGwMon's defaults, milliseconds. */
@@ -17,6 +17,8 @@ export const group = 'grp1';
 
 export interface SimulationOptions {
   timers?: Partial<MonitorTimers>;
+  /** Default: all. */
+  safeguards?: readonly Safeguard[];
   /** Delay of the next message or store operation, milliseconds; 0 by default, Infinity: a message that is lost. */
   delayMs?: (what: 'beacon' | 'map' | 'blocklist' | 'store-map') => number;
   /** How long after its exit a gateway is started again; default 1 s. */
@@ -51,7 +53,7 @@ export class Simulation implements AgentWorld {
   constructor(options: SimulationOptions = {}) {
     this.options = options;
     const timers = { ...productionTimers, ...options.timers };
-    this.model = new GatewayMonitorModel({ timers, nowMs: 0 });
+    this.model = new GatewayMonitorModel({ timers, nowMs: 0, ...(options.safeguards === undefined ? {} : { safeguards: options.safeguards }) });
     const tick = (): void => {
       this.input(() => this.model.tick(this.time));
       this.at(this.time + timers.monTickMs, tick);
@@ -119,6 +121,15 @@ export class Simulation implements AgentWorld {
     if (!this.cut.delete(id)) return;
     const agent = this.agent(id);
     if (agent.alive) this.emit(this.model.subscribe(agent.address));
+  }
+
+  /** A restart that takes no time: what the monitor forgets by it, and every session anew. */
+  restartMonitor(): void {
+    this.input(() => {
+      this.model.restart(this.time);
+      return [];
+    });
+    for (const agent of this.agents.values()) if (agent.alive && !this.cut.has(agent.id)) this.emit(this.model.subscribe(agent.address));
   }
 
   resumeStore(): void {

@@ -8,7 +8,7 @@ import type { GatewayMap } from '../../../monitor/client.js';
 import { parseNvmeGwShow } from '../../../monitor/show-parser.js';
 import type { NvmeGwShow } from '../../../monitor/show-parser.js';
 import { sleep } from '../../../util/clock.js';
-import type { RealMonCluster } from './real-mon.js';
+import type { RealMonCluster } from '../../../lab/real-mon/index.js';
 
 export const testNqn = 'nqn.2026-01.io.example:real';
 

@@ -1,27 +1,19 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { CephMonSession } from '../session.js';
-import type { CephMonSessionOptions, ModeChoice } from '../session.js';
-import type { MonCommandReply } from '../mon-messages.js';
-
-const run = promisify(execFile);
-
-/** Why no real ceph-mon can be run here; undefined if one can. */
-export function realMonMissing(): string | undefined {
-  const root = process.env['PATHPROOF_CEPH_ROOT'];
-  if (root === undefined || root === '') return 'PATHPROOF_CEPH_ROOT does not name a root file system with ceph-mon, ceph-authtool and monmaptool';
-  if (!existsSync(join(root, 'usr/bin/ceph-mon'))) return `no usr/bin/ceph-mon in PATHPROOF_CEPH_ROOT (${root})`;
-  if (process.getuid?.() !== 0) return 'chroot needs root';
-  return undefined;
-}
+import { CephMonSession } from '../../ceph/msgr2/index.js';
+import type { CephMonSessionOptions, ModeChoice, MonCommandReply } from '../../ceph/msgr2/index.js';
+import { infraError, messageOf } from '../../util/errors.js';
+import { LabRegistration } from '../registry.js';
+import { chrootCommand, runInRoot } from './chroot.js';
 
 export interface RealMonOptions {
+  /** A root file system with ceph-mon (`ensureCephRoot`); the cluster's own folder is made in its /tmp. Default: PATHPROOF_CEPH_ROOT. */
+  root?: string;
   auth: 'none' | 'cephx';
   /** ms_mon_service_mode; default: both. */
   modes?: 'crc' | 'secure' | 'secure crc';
@@ -30,8 +22,14 @@ export interface RealMonOptions {
 }
 
 const mons = ['a', 'b', 'c'];
+const connectMaxMs = 60_000;
+const logLines = 15;
 
-/** A cluster of monitors only, each a ceph-mon process in a chroot on 127.0.0.1. `stop` takes everything away. */
+/**
+ * A cluster of monitors only, each a ceph-mon process of this machine out of another root file system, on 127.0.0.1.
+ * Gateways, blocklists and osdmap epochs need no more than that. `stop` takes everything away; what a killed harness
+ * left is found by `pathproof lab down`.
+ */
 export class RealMonCluster {
   readonly endpoints: { host: string; port: number }[];
   readonly fsid = randomUUID();
@@ -41,23 +39,27 @@ export class RealMonCluster {
   readonly #auth: 'none' | 'cephx';
   readonly #processes: (ChildProcess | undefined)[] = [];
   readonly #sessions: CephMonSession[] = [];
+  readonly #registration: LabRegistration;
   #adminKey: string | undefined;
 
   private constructor(root: string, inside: string, auth: 'none' | 'cephx', ports: number[]) {
     this.#root = root;
     this.#inside = inside;
     this.#auth = auth;
+    this.#registration = new LabRegistration('real-mon', join(root, inside), [join(root, inside)]);
     this.endpoints = ports.map((port) => ({ host: '127.0.0.1', port }));
   }
 
+  /** Resolves when a monitor answers. Rejects with an infra error: CEPH_MON, TOOL_MISSING, TOOL_FAILED. */
   static async start(count: number, o: RealMonOptions): Promise<RealMonCluster> {
-    const root = process.env['PATHPROOF_CEPH_ROOT']!;
+    const root = o.root ?? process.env['PATHPROOF_CEPH_ROOT'];
+    if (root === undefined) throw infraError('CEPH_ROOT', 'no root file system with ceph-mon was named', { hint: 'set PATHPROOF_CEPH_ROOT' });
     const folder = mkdtempSync(join(root, 'tmp/pathproof-mon-'));
     const cluster = new RealMonCluster(root, folder.slice(root.length), o.auth, await freePorts(count));
     try {
       await cluster.#make(o);
       for (let i = 0; i < count; i += 1) cluster.startMon(i);
-      await cluster.admin();
+      await cluster.#ready();
       return cluster;
     } catch (error) {
       await cluster.stop();
@@ -74,7 +76,7 @@ export class RealMonCluster {
   /** Runs a command as client.admin, with a session of its own that stays open. Rejects unless the code is 0. */
   async command(command: Record<string, unknown>): Promise<string> {
     const reply = await this.tryCommand(command);
-    if (reply.code !== 0) throw new Error(`${JSON.stringify(command)}: ${reply.code} ${reply.status}`);
+    if (reply.code !== 0) throw infraError('CEPH_COMMAND', `${JSON.stringify(command)}: ${reply.code} ${reply.status}`);
     return reply.output.toString('utf8');
   }
 
@@ -82,7 +84,7 @@ export class RealMonCluster {
   async tryCommand(command: Record<string, unknown>): Promise<MonCommandReply> {
     const admin = await this.admin();
     for (;;) {
-      await admin.whenConnected(60_000);
+      await admin.whenConnected(connectMaxMs);
       try {
         return await admin.command(command);
       } catch (error) {
@@ -93,7 +95,7 @@ export class RealMonCluster {
 
   async admin(): Promise<CephMonSession> {
     const open = this.#sessions[0] ?? this.session({ entity: 'client.admin', key: this.#adminKey });
-    await open.whenConnected(60_000);
+    await open.whenConnected(connectMaxMs);
     return open;
   }
 
@@ -114,10 +116,14 @@ export class RealMonCluster {
 
   startMon(i: number): void {
     const log = openSync(this.#path(`mon.${mons[i]!}.out`), 'a');
-    // ceph-mon replaces chroot: the pid is the monitor's.
-    const child = spawn('chroot', [this.#root, 'ceph-mon', '-i', mons[i]!, '-f', '-c', `${this.#inside}/ceph.conf`], { stdio: ['ignore', log, log] });
+    const { file, args } = chrootCommand(this.#root, 'ceph-mon', ['-i', mons[i]!, '-f', '-c', `${this.#inside}/ceph.conf`]);
+    const child = spawn(file, args, { stdio: ['ignore', log, log] });
     closeSync(log);
     this.#processes[i] = child;
+    const { pid } = child;
+    if (pid === undefined) return;
+    this.#registration.add(`mon.${mons[i]!}`, pid);
+    child.once('exit', () => this.#registration.removePid(pid));
   }
 
   /** SIGKILL by default, as a crash; resolves when the process is gone. */
@@ -143,6 +149,31 @@ export class RealMonCluster {
     await Promise.all(this.#sessions.map((session) => session.close()));
     await Promise.all(this.#processes.map((_, i) => this.stopMon(i)));
     if (process.env['PATHPROOF_KEEP'] === undefined) rmSync(this.#path('.'), { recursive: true, force: true });
+    this.#registration.close();
+  }
+
+  /** The first session, or why there is none: a monitor that cannot start ends within a second and says so in its output. */
+  async #ready(): Promise<void> {
+    const ended = this.#processes.map((child, i) => new Promise<never>((_, reject) => {
+      child!.once('error', (error) => reject(infraError('CEPH_MON', `cannot start ceph-mon: ${error.message}`)));
+      child!.once('exit', (code, signal) => reject(infraError('CEPH_MON', `mon.${mons[i]!} ended with ${code === null ? String(signal) : `exit code ${code}`}`, { details: this.#said(i) })));
+    }));
+    for (const each of ended) each.catch(() => undefined);
+    const connected = this.admin().catch((error: unknown) => {
+      throw infraError('CEPH_MON', `no monitor answers: ${messageOf(error)}`, { details: this.#said(0) });
+    });
+    await Promise.race([connected, ...ended]);
+  }
+
+  /** The last lines of a monitor's output and log. */
+  #said(i: number): string[] {
+    return [`mon.${mons[i]!}.out`, `mon.${mons[i]!}.log`].flatMap((name) => {
+      try {
+        return readFileSync(this.#path(name), 'utf8').trimEnd().split('\n').slice(-logLines);
+      } catch {
+        return [];
+      }
+    });
   }
 
   async #make(o: RealMonOptions): Promise<void> {
@@ -170,7 +201,7 @@ export class RealMonCluster {
       ...(o.config ?? []),
       '',
     ].join('\n'));
-    const chroot = (tool: string, ...args: string[]): Promise<unknown> => run('chroot', [this.#root, tool, ...args]);
+    const chroot = (tool: string, ...args: string[]): Promise<void> => runInRoot(this.#root, tool, args);
     const keyring = `${inside}/keyring`;
     await chroot('ceph-authtool', keyring, '--create-keyring', '--gen-key', '-n', 'mon.', '--cap', 'mon', 'allow *');
     await chroot('ceph-authtool', keyring, '--gen-key', '-n', 'client.admin', '--cap', 'mon', 'allow *', '--cap', 'osd', 'allow *', '--cap', 'mgr', 'allow *');

@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { messageOf, usageError } from '../util/errors.js';
+
+/** The key of an entity in a keyring file, as ceph-authtool writes them. Throws KEYRING; no message has a key in it. */
+export function keyFromKeyring(file: string, entity: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw usageError('KEYRING', `cannot read the keyring ${file}: ${messageOf(error)}`);
+  }
+  let section = '';
+  for (const line of text.split('\n')) {
+    section = /^\s*\[([^\]]+)\]\s*$/.exec(line)?.[1] ?? section;
+    const key = /^\s*key\s*=\s*"?([A-Za-z0-9+/=]+)"?\s*$/.exec(line)?.[1];
+    if (section === entity && key !== undefined) return key;
+  }
+  throw usageError('KEYRING', `the keyring ${file} has no key of ${entity}`, 'name the entity with --name');
+}

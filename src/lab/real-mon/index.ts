@@ -1,0 +1,3 @@
+export { chrootCommand, realMonMissing } from './chroot.js';
+export { RealMonCluster, type RealMonOptions } from './cluster.js';
+export { ensureCephRoot, type RootOptions } from './root.js';
