@@ -103,6 +103,11 @@ export class Machines {
     await saveAll(this.nodes.values(), tag);
   }
 
+  /** Removes a snapshot of machines that are off. */
+  async forget(tag: string): Promise<void> {
+    for (const vm of this.nodes.values()) await vm.forgetSnapshot(tag);
+  }
+
   /** Every rule of the switch goes, every node is as it was when the snapshot was saved. */
   async restore(tag: string): Promise<void> {
     await this.switch.healAll();

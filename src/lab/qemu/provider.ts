@@ -151,6 +151,8 @@ export class QemuProvider implements LabProvider {
     let cluster: SnapshotManifest['cluster'];
     const tags: SnapshotManifest['tags'] = {};
     if (known !== undefined && manifest!.tags[baseTag] !== undefined) {
+      // It holds programs of another version.
+      await machines.forget(readyTag);
       await timed(progress, 'restored, with Ceph only', () => machines.restore(baseTag));
       cluster = known;
       tags[baseTag] = manifest!.tags[baseTag];

@@ -251,9 +251,13 @@ export class QemuVm {
   /** Saves memory and devices into the VM's state file. The guest stands still meanwhile and goes on as before. */
   async saveSnapshot(tag: string): Promise<void> {
     await this.qmp.execute('migrate-set-parameters', { 'max-bandwidth': snapshotBytesPerSecond });
-    // An earlier one of the same name is replaced; that there is none is no failure.
-    await this.qmp.job('snapshot-delete', { tag, devices: [stateNode] }, snapshotMaxMs).catch(() => undefined);
     await this.qmp.job('snapshot-save', { tag, vmstate: stateNode, devices: [stateNode] }, snapshotMaxMs);
+  }
+
+  /** Removes a snapshot, if there is one, while the machine is off: QEMU 7.2 may hang when it is asked to. */
+  async forgetSnapshot(tag: string): Promise<void> {
+    if (this.#identity !== undefined) throw new Error(`${this.name} runs`);
+    await runTool('qemu-img', ['snapshot', '-d', tag, this.#paths.state], { timeoutMs: snapshotMaxMs }).catch(() => undefined);
   }
 
   async loadSnapshot(tag: string): Promise<void> {
