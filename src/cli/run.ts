@@ -2,8 +2,7 @@ import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
-import type { Scenario } from '../plan/scenario.js';
-import type { LabKind } from '../plan/types.js';
+import { skipReason } from '../plan/fits.js';
 import { exitCodeOf } from '../results/exit-code.js';
 import { createRunDir, runFiles, type RunInfo } from '../results/store.js';
 import { StatusLine } from '../report/index.js';
@@ -42,10 +41,11 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   const options = planOptions(flags);
   // All plans first: a mistake in the last scenario must not be found after the others have run.
   const chosen = filterScenarios(suite, flags.filter);
-  const skips = chosen.flatMap((s) => (fits(s, options.lab) ? [] : [{
-    kind: 'skipped' as const, suite: suite.name, scenario: s.name, title: s.title, lab: options.lab, reason: `made for ${s.labs!.join(', ')}`,
-  }]));
-  const plans = chosen.filter((s) => fits(s, options.lab)).map((scenario) => planScenario(suite.name, scenario, options));
+  const skips = chosen.flatMap((s) => {
+    const reason = skipReason(s, options.lab);
+    return reason === undefined ? [] : [{ kind: 'skipped' as const, suite: suite.name, scenario: s.name, title: s.title, lab: options.lab, reason }];
+  });
+  const plans = chosen.filter((s) => skipReason(s, options.lab) === undefined).map((scenario) => planScenario(suite.name, scenario, options));
   const git = await gitCommit();
   const out = flags.json === true ? process.stderr : process.stdout;
   out.write(`pathproof ${packageVersion} · seed ${options.seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${options.defects === undefined ? '' : ` · DEFECTS ON: ${options.defects.join(', ')}`}\n`);
@@ -81,10 +81,6 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
     out.write(`repeat: ${reproCommand(file, undefined, options, flags.filter)}\n`);
   }
   return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
-}
-
-function fits(scenario: Scenario, lab: LabKind): boolean {
-  return scenario.labs === undefined || scenario.labs.includes(lab);
 }
 
 function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInfo): void {

@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { gitCommit, packageVersion, shellQuote } from '../cli/package.js';
+import { skipReason } from '../plan/fits.js';
 import { planScenario } from '../plan/planner.js';
 import { parseSuite } from '../plan/scenario.js';
 import { onSuite } from '../plan/suite.js';
@@ -22,7 +23,8 @@ onSuite((definition) => {
   const seed = process.env['PATHPROOF_SEED'] ?? Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, '0');
   for (const scenario of scenarios) {
     test(`${name}/${scenario.name}: ${scenario.title}`, { timeout: scenarioTimeoutMs }, async (context) => {
-      if (scenario.labs !== undefined && !scenario.labs.includes(lab)) context.skip(`made for ${scenario.labs.join(', ')}, not for ${lab}`);
+      const reason = skipReason(scenario, lab);
+      if (reason !== undefined) context.skip(reason);
       const plan = planScenario(name, scenario, { seed, lab });
       const { runId, dir } = createRunDir(process.env['PATHPROOF_RESULTS'] ?? 'results', name, seed);
       const repro = `PATHPROOF_SEED=${shellQuote(seed)} PATHPROOF_LAB=${lab} npm run suites -- -t ${shellQuote(`${name}/${scenario.name}:`)}`;
