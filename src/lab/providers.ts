@@ -2,7 +2,8 @@ import type { LabKind, Plan } from '../plan/types.js';
 import { LoopbackLab } from './loopback/lab.js';
 import type { Lab, LabEventSink } from './types.js';
 
-export interface LabOptions { runId: string; runDir: string; sink: LabEventSink }
+/** `version`: pathproof's own, which is what labs made of its own parts have under test. */
+export interface LabOptions { runId: string; runDir: string; version: string; sink: LabEventSink }
 
 const providers: Record<LabKind, (plan: Plan, options: LabOptions) => Lab> = {
   loopback: (plan, options) => new LoopbackLab({ plan, ...options }),

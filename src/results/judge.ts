@@ -1,7 +1,8 @@
 import { basename, join, relative } from 'node:path';
 import { openJournalSource, readHistory, type HistoryEvent } from '../history/index.js';
+import { openFioSource } from '../history/fio/index.js';
 import { renderHtml, reportStalls, samplesFromJournal, type RanScenario } from '../report/index.js';
-import { allCheckers, judge, listStalls, type CheckInput } from '../verify/index.js';
+import { allCheckers, expectationsProve, judge, listStalls, type CheckInput } from '../verify/index.js';
 import { readPlan, readRunInfo, runFiles, writeRunFile } from './store.js';
 
 /**
@@ -14,7 +15,7 @@ export async function judgeRun(dir: string): Promise<RanScenario> {
   const plan = readPlan(dir);
   const info = readRunInfo(dir);
   const { events, problems } = await readHistory(join(dir, runFiles.history));
-  const input: CheckInput = { plan, events, journal: openJournalSource(dir), historyProblems: problems };
+  const input: CheckInput = { plan, events, journal: openJournalSource(dir), historyProblems: problems, fio: openFioSource(dir) };
   const interrupted = events.some((e) => e.type === 'run.end' && e.reason === 'interrupted');
   const runId = info?.runId ?? basename(dir);
   const verdict = await judge(input, runId, interrupted);
@@ -27,7 +28,7 @@ export async function judgeRun(dir: string): Promise<RanScenario> {
     // A source of its own: each keeps what is wrong with the journal to itself.
     samples: await samplesFromJournal(openJournalSource(dir)),
     stalls: reportStalls(await listStalls({ ...input, journal: openJournalSource(dir) })),
-    proves: Object.fromEntries(allCheckers.map((checker) => [checker.name, checker.proves])),
+    proves: { ...Object.fromEntries(allCheckers.map((checker) => [checker.name, checker.proves])), expectations: expectationsProve },
   });
   writeRunFile(dir, runFiles.report, html);
   return {

@@ -14,6 +14,7 @@ import { nowUs, sleep } from '../util/clock.js';
 import { infraError, messageOf, PathproofError } from '../util/errors.js';
 import type { RanScenario } from '../report/index.js';
 import { FaultBoard } from './faults.js';
+import { RunFio } from './fio.js';
 import { judgeRun } from '../results/judge.js';
 
 /** What a run shows while it goes on. All optional; a vitest run shows nothing. */
@@ -37,9 +38,10 @@ const statusPeriodMs = 250;
  * the lab down and judges what was stored. Teardown is queued before setup runs. Whatever goes wrong in
  * between, the history is closed and judged; only a run folder that cannot be written makes it throw.
  *
- * `signal` interrupts it: faults are healed, processes end, the run is stored and marked interrupted.
+ * `signal` interrupts it: faults are healed, processes end, the run is stored and marked interrupted. `makeLab` is for
+ * tests.
  */
-export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal: AbortSignal, progress: RunProgress = {}): Promise<RunOutcome> {
+export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal: AbortSignal, progress: RunProgress = {}, makeLab: typeof createLab = createLab): Promise<RunOutcome> {
   const planText = `${JSON.stringify(plan, null, 2)}\n`;
   writeRunFile(dir, runFiles.plan, planText);
   writeRunFile(dir, runFiles.run, info);
@@ -68,13 +70,14 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
     phase = name;
     emit({ type: 'run.phase', phase: name, ...(detail === undefined ? {} : { detail }) });
   };
-  const lab = createLab(plan, { runId: info.runId, runDir: dir, sink: (node, event) => void history.append(event, { node, offUs: 0, errUs: 0 }) });
+  const lab = makeLab(plan, { runId: info.runId, runDir: dir, version: info.version, sink: (node, event) => void history.append(event, { node, offUs: 0, errUs: 0 }) });
   void lab.broken.then((reason) => {
     const [first, ...details] = reason.split('\n');
     fail(infraError('LAB_BROKE', first!, { details }));
   });
   const board = new FaultBoard({ lab, view, plan, signal: abort.signal, emit });
 
+  let fio: RunFio | undefined;
   const startedUs = nowUs();
   const stopSelfWatch = watchSelf('harness', emit);
   // From outside, too: a paused or starved member cannot report itself.
@@ -93,11 +96,16 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
   try {
     setPhase('lab-up');
     await untilAborted(abort.signal, lab.up((step) => setPhase('lab-up', step)));
-    await untilAborted(abort.signal, walk({ plan, lab, view, board, setPhase, signal: abort.signal, emit, note: progress.note }));
+    const product = await lab.product?.();
+    if (product !== undefined) emit({ type: 'run.product', ...product });
+    fio = new RunFio(plan, lab, emit);
+    await untilAborted(abort.signal, walk({ plan, lab, view, board, fio, setPhase, signal: abort.signal, emit, note: progress.note }));
   } catch (error) {
     if (!(error instanceof Interrupted)) fail(error);
   }
   const wasInterrupted = failure === undefined && signal.aborted;
+  // Before the heals: what fio still does must not wait for them.
+  await fio?.kill().catch(fail);
   await board.healAll();
   clearInterval(ticker);
   stopSelfWatch();
@@ -136,6 +144,7 @@ interface Walk {
   lab: Lab;
   view: LiveView;
   board: FaultBoard;
+  fio: RunFio;
   signal: AbortSignal;
   setPhase: (name: string, detail?: string) => void;
   emit: (event: EventBody) => void;
@@ -148,7 +157,13 @@ async function walk(w: Walk): Promise<void> {
   await lab.host.connect();
   await awaitCondition(w, { kind: 'home' }, 'homeAwait', { needsIo: false });
   await lab.host.inventory('start');
+  if (w.fio.wanted) {
+    w.setPhase('fio-prefill');
+    await w.fio.prepare();
+    if (w.signal.aborted) return;
+  }
   await lab.host.startLoad();
+  await w.fio.start();
   for (const [index, step] of plan.steps.entries()) {
     // A wait that an abort cut short returns like one that is over: nothing more may be done to the lab.
     if (w.signal.aborted) return;
@@ -156,7 +171,12 @@ async function walk(w: Walk): Promise<void> {
   }
   if (w.signal.aborted) return;
   w.setPhase('stop-load');
-  await lab.host.stopLoad();
+  await Promise.all([lab.host.stopLoad(), w.fio.stop()]);
+  if (w.fio.wanted && !w.signal.aborted) {
+    w.setPhase('fio-verify');
+    await w.fio.verify();
+  }
+  if (w.signal.aborted) return;
   w.setPhase('reread-at-once');
   if (await reread(w, 'at-once')) {
     w.setPhase('settle', `${plan.workload.delayedRereadMs} ms before the delayed re-read`);

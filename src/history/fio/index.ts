@@ -2,4 +2,5 @@
 export { fioDir, fioFiles, fioLogName, openFioSource } from './files.js';
 export type { FioSource } from './files.js';
 export { readFio, readFioProcess, readFioState } from './reading.js';
+export { skipsErroredWrites } from './versions.js';
 export type { FioFault, FioReading, FioTexts } from './reading.js';

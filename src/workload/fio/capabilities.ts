@@ -1,4 +1,5 @@
-import { isAtLeast, parseFioVersion, type FioVersion } from 'fio-parser';
+import { parseFioVersion, type FioVersion } from 'fio-parser';
+import { skipsErroredWrites } from '../../history/fio/index.js';
 
 /**
  * What a fio can do, told by its own words: `fio --version` and `fio --cmdhelp=all`. Options are asked for by name and
@@ -12,15 +13,9 @@ export interface FioCapabilities {
   options: ReadonlySet<string>;
   /** Which clock its logs can be written in: `monotonic` needs `log_alternate_epoch_clock_id`. */
   logClock: 'monotonic' | 'realtime' | 'start';
-  /**
-   * True when a write that ended in an error is left out of the verification. Releases up to 3.42 keep it in their list
-   * and report its block as corrupt (axboe/fio pull request 2086, merged after 3.42; issue 1215 shows the effect).
-   */
+  /** See `skipsErroredWrites`. */
   skipsErroredWrites: boolean;
 }
-
-/** First release without that fault. A build between two releases counts as the older one. */
-const skipsErroredWritesSince = { major: 3, minor: 43 } as const;
 
 /** Names of options in the output of `fio --cmdhelp=all`: one a line, sub-options indented. */
 export function parseCmdHelp(text: string): Set<string> {
@@ -40,6 +35,6 @@ export function detectCapabilities(versionOutput: string, cmdHelpOutput: string)
   return {
     versionText, version, options,
     logClock: options.has('log_alternate_epoch_clock_id') ? 'monotonic' : options.has('log_unix_epoch') ? 'realtime' : 'start',
-    skipsErroredWrites: version !== undefined && isAtLeast(version, skipsErroredWritesSince.major, skipsErroredWritesSince.minor),
+    skipsErroredWrites: skipsErroredWrites(versionText),
   };
 }
