@@ -4,7 +4,8 @@ import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
 import { skipReason } from '../plan/fits.js';
 import { exitCodeOf } from '../results/exit-code.js';
-import { createRunDir, runFiles, type RunInfo } from '../results/store.js';
+import { sealRun } from '../results/manifest.js';
+import { createRunDir, runFiles, writeRunFile, type RunInfo, type SkipInfo } from '../results/store.js';
 import { StatusLine } from '../report/index.js';
 import { writeSummaries } from '../results/summaries.js';
 import { executePlan, type RunOutcome } from '../run/runner.js';
@@ -75,12 +76,24 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   }
   const verdicts = outcomes.map((o) => o.result.verdict);
   writeSummaries([...outcomes.map((o) => o.result), ...skips], packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
-  for (const skip of skips) out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
+  for (const skip of skips) {
+    out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
+    await storeSkip(flags.results, { ...skip, seed: options.seed, git });
+  }
   if (plans.length > 1) {
     out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${plans.length} scenarios pass\n`);
     out.write(`repeat: ${reproCommand(file, undefined, options, flags.filter)}\n`);
   }
   return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
+}
+
+/** A skip is evidence, too: a gate has to see that a scenario did not run, and why. */
+async function storeSkip(results: string, skip: Pick<SkipInfo, 'suite' | 'scenario' | 'title' | 'lab' | 'reason' | 'seed' | 'git'>): Promise<void> {
+  const { runId, dir } = createRunDir(results, skip.suite, skip.seed);
+  const { suite, scenario, title, lab, reason, seed, git } = skip;
+  const info: SkipInfo = { format: 1, runId, suite, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2), startedAt: new Date().toISOString() };
+  writeRunFile(dir, runFiles.skip, info);
+  await sealRun(dir, info);
 }
 
 function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInfo): void {
@@ -90,6 +103,7 @@ function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInf
     for (const line of outcome.error.details) out.write(`    ${line}\n`);
     if (outcome.error.hint !== undefined) out.write(`hint: ${outcome.error.hint}\n`);
   }
+  if (outcome.manifestSha256 !== undefined) out.write(`evidence: manifest SHA-256 ${outcome.manifestSha256}\n`);
   out.write(`report: ${relative(process.cwd(), join(outcome.dir, runFiles.report))}\n`);
   out.write(`repeat: ${info.repro}\n`);
 }

@@ -16,6 +16,7 @@ import type { RanScenario } from '../report/index.js';
 import { FaultBoard } from './faults.js';
 import { RunFio } from './fio.js';
 import { judgeRun } from '../results/judge.js';
+import { sealRun } from '../results/manifest.js';
 
 /** What a run shows while it goes on. All optional; a vitest run shows nothing. */
 export interface RunProgress {
@@ -29,6 +30,8 @@ export interface RunOutcome {
   /** Why the lab broke, when it did. */
   error: PathproofError | undefined;
   dir: string;
+  /** SHA-256 of the run's manifest; undefined: it could not be written. */
+  manifestSha256: string | undefined;
 }
 
 const statusPeriodMs = 250;
@@ -118,7 +121,12 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
   abort.abort();
   signal.removeEventListener('abort', interrupted);
   await lab.down().catch((error: unknown) => fail(infraError('LAB_DOWN', `the lab did not go down cleanly: ${messageOf(error)}`, { cause: error })));
-  return { result: await judgeRun(dir), error: failure, dir };
+  // Nobody writes to the evidence any more: it is sealed before anything is made from it.
+  const manifestSha256 = await sealRun(dir, info).catch((error: unknown) => {
+    fail(error);
+    return undefined;
+  });
+  return { result: await judgeRun(dir, { by: 'run', version: info.version }), error: failure, dir, manifestSha256 };
 }
 
 class Interrupted extends Error {}
