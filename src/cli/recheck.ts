@@ -4,6 +4,7 @@ import { exitCodeOf } from '../results/exit-code.js';
 import { judgeRun } from '../results/judge.js';
 import { readPlan, runFiles } from '../results/store.js';
 import { writeSummaries } from '../results/summaries.js';
+import { onGithub, runAnnotations } from '../report/index.js';
 import { printEvidence, printVerdict } from './outcome.js';
 import { packageVersion } from './package.js';
 
@@ -32,6 +33,7 @@ Examples:
         printEvidence(out, result.evidence);
         out.write(`report: ${relative(process.cwd(), join(dir, runFiles.report))}\n`);
       }
+      if (onGithub()) for (const line of runAnnotations(results)) out.write(`${line}\n`);
       writeSummaries(results, packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
       process.exitCode = exitCodeOf(results.map((result) => result.verdict));
     });

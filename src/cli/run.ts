@@ -6,7 +6,7 @@ import { skipReason } from '../plan/fits.js';
 import { exitCodeOf } from '../results/exit-code.js';
 import { sealRun } from '../results/manifest.js';
 import { createRunDir, runFiles, writeRunFile, type RunInfo, type SkipInfo } from '../results/store.js';
-import { StatusLine } from '../report/index.js';
+import { onGithub, runAnnotations, StatusLine } from '../report/index.js';
 import { writeSummaries } from '../results/summaries.js';
 import { executePlan, type RunOutcome } from '../run/runner.js';
 import { ExitCode } from '../util/errors.js';
@@ -75,6 +75,7 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
     release();
   }
   const verdicts = outcomes.map((o) => o.result.verdict);
+  if (onGithub()) for (const line of runAnnotations([...outcomes.map((o) => o.result), ...skips])) out.write(`${line}\n`);
   writeSummaries([...outcomes.map((o) => o.result), ...skips], packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
   for (const skip of skips) {
     out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
