@@ -96,6 +96,8 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
       const changes = differences.of(`gw ${event.gateway}`, [...facts, ['serving', String(event.serving)], ['listeners', event.listeners.join(' ') || 'none']]);
       return changes === '' ? undefined : { kind: 'gateway', text: `${event.gateway}: ${changes}` };
     }
+    case 'clock':
+      return undefined;
     case 'store.state': {
       const fenced = event.clients.filter((client) => client.fenced).map((client) => client.name).join(' ') || 'none';
       const changes = differences.of('store', [['epoch', String(event.epoch)], ['blocklist', event.blocklist.join(' ') || 'empty'], ['fenced', fenced], ...(event.droppedWrites === undefined ? [] : [['late writes dropped', String(event.droppedWrites)] as [string, string]])]);
