@@ -221,7 +221,7 @@ export class Controller {
     this.lastError = lost.message;
     clearInterval(this.#anaRefreshTimer);
     this.#setState('resetting', lost.reason);
-    session.close(lost);
+    session.giveUp(lost);
     this.#forgetSession();
     // A listener may have deleted it meanwhile.
     if (this.state !== 'resetting') return;
