@@ -114,6 +114,7 @@ export class UserspaceGateway {
       serving: phase === 'serving' && listeners.length > 0,
       storeEpoch: this.#o.store.currentEpoch(),
       monSilentMs: Math.round(monSilentMs),
+      awaitingData: this.#target.connections().reduce((sum, connection) => sum + connection.awaitingData, 0),
     };
   }
 
@@ -137,8 +138,8 @@ export class UserspaceGateway {
   #publish(unchanged = false): void {
     if (this.#o.onState === undefined) return;
     const state = this.state();
-    // How long the monitor has been silent is always another number: no change by itself.
-    const text = JSON.stringify({ ...state, monSilentMs: 0 });
+    // How long the monitor has been silent, and what is on its way right now, are always other numbers: no change by themselves.
+    const text = JSON.stringify({ ...state, monSilentMs: 0, awaitingData: 0 });
     if (!unchanged && text === this.#published) return;
     this.#published = text;
     this.#o.onState(state);

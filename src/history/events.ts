@@ -71,7 +71,7 @@ export type EventBody =
   | { type: 'host.counters'; host: string; counters: Record<string, number> }
   | { type: 'mon.map'; epoch: number; gwEpoch: number; pool: string; group: string; gateways: MonitorGatewayView[] }
   /** The target's own word about its ANA groups (key: 1-based group) and listeners. */
-  | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number }
+  | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number; /** R2Ts whose data has not come yet. */ awaitingData?: number }
   | { type: 'store.state'; epoch: number; blocklist: string[]; clients: { address: string; name: string; fenced: boolean }[]; droppedWrites: number }
   | { type: 'fault'; id: string; fault: string; target: string; phase: FaultPhase; observer?: string; evidence?: string }
   /** How densely an observer looked since its last coverage event. `maxGapUs`: the longest time without a look. */

@@ -25,6 +25,7 @@ const labSchema = z.strictObject({
   ioQueues: z.int().min(1).max(16),
   headerDigest: z.boolean(),
   dataDigest: z.boolean(),
+  onFenced: z.enum(['end', 'stay']),
   timeScale: z.number().min(0.05).max(10),
   timers: timersSchema,
 }).partial();
@@ -38,6 +39,7 @@ const workloadSchema = z.strictObject({
   idleNamespaces: z.int().min(0),
   probePeriodMs: z.int().min(10),
   delayedRereadMs: z.int().min(0),
+  rereadForMs: z.int().min(0).max(86_400_000),
 }).partial();
 
 /**

@@ -72,6 +72,8 @@ export interface LabShape {
   ioQueues: number;
   headerDigest: boolean;
   dataDigest: boolean;
+  /** What a blocklisted gateway does: `end` itself (the default), or `stay` and answer every I/O with a path error until the monitor tells it to go. */
+  onFenced?: 'end' | 'stay';
   timers: LabTimers;
 }
 
@@ -92,6 +94,8 @@ export interface StampWorkload {
   probePeriodMs: number;
   /** Wait between the re-read at once and the delayed one, milliseconds. */
   delayedRereadMs: number;
+  /** The delayed re-read is repeated, each time after `delayedRereadMs`, until this much time has passed. Default 0: once. */
+  rereadForMs?: number;
 }
 
 export interface TopologyNamespace {
@@ -151,6 +155,8 @@ export interface StallAllowance {
   bound: string;
   /** The window ends only with the heal, whatever the bound (I/O cannot go on while the fault lasts). */
   untilHeal?: boolean;
+  /** The window ends only with this injection or heal of another fault, where that is what lets I/O go on. */
+  until?: { fault: string; when: 'inject' | 'heal' };
   reason: string;
 }
 export interface OverlapAllowance {
@@ -172,6 +178,8 @@ export interface Expectations {
   takeovers: { fault: string; group: number; expected: boolean; reason: string }[];
   /** I/O operations that may end in failure. 0 in every HA scenario. */
   failedIoMax: number;
+  /** Faults that keep writes half-way at a gateway while its path fails over: newer data has to be in their blocks before the heal releases them. */
+  heldWrites?: { fault: string; gateway: string; groups: number[] }[];
 }
 
 export interface Plan {

@@ -43,7 +43,7 @@ export class FaultBoard {
     const missing = faultSpecs[name].requires.filter((ability) => !this.#deps.lab.abilities.has(ability));
     if (missing.length > 0) throw infraError('MISSING_ABILITY', `${name} needs ${missing.join(', ')}, which this lab does not have`);
     const { lab, view, plan, signal } = this.#deps;
-    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, signal, confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers) });
+    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, params: step.params, signal, confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers) });
     this.#active.set(step.id, { step, driver });
     this.#emit(step, 'injecting');
     let evidence: string;

@@ -158,16 +158,23 @@ async function walk(w: Walk): Promise<void> {
   w.setPhase('stop-load');
   await lab.host.stopLoad();
   w.setPhase('reread-at-once');
-  if (await reread(w, 'at-once')) {
-    w.setPhase('settle', `${plan.workload.delayedRereadMs} ms before the delayed re-read`);
-    await sleep(plan.workload.delayedRereadMs, w.signal);
-    if (w.signal.aborted) return;
-    w.setPhase('reread-delayed');
-    await reread(w, 'delayed');
-  }
+  if (await reread(w, 'at-once')) await rereadLater(w);
   if (w.signal.aborted) return;
   await lab.host.inventory('end');
   w.setPhase('end');
+}
+
+/** The delayed re-read, again and again for as long as the plan wants: what lands late may land at any time. */
+async function rereadLater(w: Walk): Promise<void> {
+  const { delayedRereadMs, rereadForMs = 0 } = w.plan.workload;
+  const untilUs = nowUs() + rereadForMs * 1_000;
+  do {
+    w.setPhase('settle', `${delayedRereadMs} ms before the delayed re-read`);
+    await sleep(delayedRereadMs, w.signal);
+    if (w.signal.aborted) return;
+    w.setPhase('reread-delayed');
+    if (!(await reread(w, 'delayed'))) return;
+  } while (nowUs() < untilUs && !w.signal.aborted);
 }
 
 /** A re-read moves at least this much each second on any machine that can run the lab at all, bytes. */

@@ -87,6 +87,7 @@ interface Allowance {
   groups: number[];
   bound: string;
   untilHeal?: boolean;
+  until?: { fault: string; when: 'inject' | 'heal' };
   reason: string;
 }
 
@@ -94,7 +95,8 @@ interface Allowance {
  * The windows of a plan's allowances, from the times at which its faults really were injected and healed.
  *
  * A window begins when the injection (or heal) begins. It ends
- * - for `untilHeal`: one bound after the heal was confirmed (never, if it wasn't);
+ * - for `untilHeal`: one bound after the heal was confirmed (never, if it wasn't); for `until`, the same with the
+ *   other fault's injection or heal;
  * - for an injection: one bound later. What the fault causes begins within the bound, which contains the
  *   detection times, so a stall that begins later has another cause;
  * - for a heal: after the convergence bound, if that is longer. The gateway first starts and registers, and
@@ -104,7 +106,7 @@ interface Allowance {
 export function allowanceWindows(plan: Plan, events: readonly HistoryEvent[], allowances: readonly Allowance[]): AllowanceWindow[] {
   const faults = faultRecords(events);
   const windows: AllowanceWindow[] = [];
-  for (const { fault, when, groups, bound: name, untilHeal, reason } of allowances) {
+  for (const { fault, when, groups, bound: name, untilHeal, until, reason } of allowances) {
     const record = faults.get(fault);
     const fromUs = when === 'inject' ? injectUs(record) : healUs(record);
     if (fromUs === undefined) continue;
@@ -112,8 +114,9 @@ export function allowanceWindows(plan: Plan, events: readonly HistoryEvent[], al
     const boundUs = bound.ms * 1000;
     let toUs = fromUs + boundUs;
     let untilUs: number | undefined;
-    if (untilHeal === true) {
-      untilUs = healedUs(record) ?? Infinity;
+    if (untilHeal === true || until !== undefined) {
+      const other = until === undefined ? undefined : faults.get(until.fault);
+      untilUs = (until === undefined ? healedUs(record) : until.when === 'inject' ? injectUs(other) : healedUs(other)) ?? Infinity;
       toUs = untilUs + boundUs;
     } else if (when === 'heal') {
       toUs = fromUs + Math.max(boundUs, boundOf(plan, plan.expect.convergence).ms * 1000);

@@ -59,7 +59,7 @@ export class LoopbackGateway implements GatewayNode {
       name: this.name, index, pool: topology.pool, group: topology.group, nqn: topology.nqn, namespaces: topology.namespaces,
       store: { host: loopbackAddress, port: storePort }, monitor: { host: loopbackAddress, port: monitorPort },
       listener: { host: loopbackAddress, port: 0, advertised: { host: loopbackAddress, port: this.hostPorts[0] } },
-      timers: shape.timers, defects: defectsOf(plan, 'gateway'),
+      timers: shape.timers, onFenced: shape.onFenced ?? 'end', defects: defectsOf(plan, 'gateway'),
       // A new incarnation must be a new RADOS client: the old address may be on the blocklist.
       nonce: randomInt(1, 0x7fffffff),
       digests: { header: shape.headerDigest, data: shape.dataDigest },
@@ -78,6 +78,22 @@ export class LoopbackGateway implements GatewayNode {
     const member = this.#running();
     this.#killed = member;
     await member.end();
+  }
+
+  pause(): Promise<void> {
+    const member = this.#running();
+    member.signal('SIGSTOP');
+    this.#tell(member, 'paused');
+    return Promise.resolve();
+  }
+
+  resume(): Promise<void> {
+    const member = this.#member;
+    if (member?.running === true) {
+      member.signal('SIGCONT');
+      this.#tell(member, 'resumed');
+    }
+    return Promise.resolve();
   }
 
   async listeners(): Promise<string[]> {
@@ -128,6 +144,10 @@ export class LoopbackGateway implements GatewayNode {
 
   #announceServing(): void {
     for (const waiter of this.#servingWaiters.splice(0)) waiter();
+  }
+
+  #tell(member: MemberProcess, state: 'paused' | 'resumed'): void {
+    this.#options.lab.tell(this.name, { type: 'node', name: this.name, role: 'gateway', state, pid: member.pid });
   }
 
   #running(): MemberProcess {

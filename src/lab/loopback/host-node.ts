@@ -1,4 +1,4 @@
-import type { HostNode } from '../types.js';
+import type { HeldWrite, HostNode } from '../types.js';
 import type { MemberProcess } from './member-process.js';
 
 /** Requests that wait for I/O: whoever asks has a limit of its own, and a system that hangs is a finding, no broken lab. */
@@ -28,6 +28,14 @@ export class LoopbackHost implements HostNode {
 
   async stopLoad(): Promise<void> {
     await this.#member.request('stopLoad', {}, ioRequestTimeoutMs);
+  }
+
+  async holdWrites(gateway: string, nsids: readonly number[], perNamespace: number): Promise<HeldWrite[]> {
+    return this.#member.request<HeldWrite[]>('holdWrites', { gateway, nsids, perNamespace });
+  }
+
+  async releaseWrites(): Promise<{ sent: number; dropped: number }> {
+    return this.#member.request('releaseWrites');
   }
 
   async reread(pass: 'at-once' | 'delayed'): Promise<void> {

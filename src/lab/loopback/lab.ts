@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ability } from '../../fault/specs.js';
-import type { NodeEvent } from '../../history/events.js';
+import type { EventBody, NodeEvent } from '../../history/events.js';
 import type { CommandReply } from '../../monitor/client.js';
 import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
@@ -34,7 +34,8 @@ export const loopbackAddress = '127.0.0.1';
  */
 export class LoopbackLab implements Lab {
   readonly abilities: ReadonlySet<Ability> = new Set<Ability>([
-    'gateway.kill', 'gateway.stop', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor',
+    'gateway.kill', 'gateway.stop', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor',
+    'link.host-gateway', 'host.hold-write', 'store.hold',
   ]);
   readonly gateways = new Map<string, LoopbackGateway>();
   readonly broken: Promise<string>;
@@ -45,6 +46,8 @@ export class LoopbackLab implements Lab {
   #host: LoopbackHost | undefined;
   #breakLab: (reason: string) => void = () => undefined;
   #goingDown = false;
+  /** Gateway → the address of its store client whose writes are held. */
+  readonly #heldClients = new Map<string, string>();
 
   constructor(options: LoopbackLabOptions) {
     this.#options = options;
@@ -65,6 +68,20 @@ export class LoopbackLab implements Lab {
 
   readonly store: StoreNode = {
     state: () => this.#member('store').request('state'),
+    holdWrites: async (gateway) => {
+      const { clients } = await this.#member('store').request<{ clients: { address: string; name: string }[] }>('state');
+      // By address: the next incarnation of the gateway is another client, which nobody holds.
+      const address = clients.find(({ name }) => name === gateway)?.address;
+      if (address === undefined) throw new Error(`the store has no client of ${gateway}`);
+      await this.#member('store').request('hold', { client: address });
+      this.#heldClients.set(gateway, address);
+    },
+    releaseWrites: async (gateway) => {
+      const client = this.#heldClients.get(gateway);
+      if (client === undefined) return 0;
+      this.#heldClients.delete(gateway);
+      return this.#member('store').request<number>('release', { client });
+    },
   };
 
   readonly links: LinkNode = {
@@ -157,6 +174,11 @@ export class LoopbackLab implements Lab {
 
   processes(): { name: string; pid: number }[] {
     return [...this.#members.values()].filter((m) => m.running).map(({ name, pid }) => ({ name, pid }));
+  }
+
+  /** Something that the lab itself did to a node, for the history. */
+  tell(node: string, event: Extract<EventBody, { type: 'node' }>): void {
+    this.#options.sink(node, event);
   }
 
   /** Starts a member process; an end that nobody meant breaks the lab. */

@@ -2,10 +2,12 @@ import { z } from 'zod';
 import type { NodeEvent } from '../../../history/index.js';
 import { JournalWriter } from '../../../history/index.js';
 import { MultipathHost } from '../../../initiator/userspace/index.js';
-import type { NamespaceHead } from '../../../initiator/userspace/index.js';
+import type { DataHold, NamespaceHead } from '../../../initiator/userspace/index.js';
+import { IoOpcode } from '../../../nvme/index.js';
 import { LoopCoverage } from '../../../observe/loop-coverage.js';
 import { pathPolicies } from '../../../plan/types.js';
 import type { LabTimers, Plan } from '../../../plan/types.js';
+import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
 import { journalHeaderOf, StampRunner } from '../../../workload/stamp/index.js';
 import type { NamespaceTotals, RereadResult } from '../../../workload/stamp/index.js';
@@ -35,10 +37,13 @@ const params = {
   label: z.strictObject({ label: z.string().min(1) }),
   reread: z.strictObject({ pass: z.enum(['at-once', 'delayed']), controller: z.string().optional() }),
   controllerName: z.strictObject({ name: z.string().min(1) }),
+  holdWrites: z.strictObject({ gateway: z.string().min(1), nsids: z.array(z.int().min(1)), perNamespace: z.int().min(1) }),
 };
 
 /** How long `connect` waits until every namespace has a usable path; the harness gives a request a minute. */
 const connectMaxMs = 30_000;
+/** How long `holdWrites` waits for as many writes as were asked for; under load they come within milliseconds. */
+const holdMaxMs = 2_000;
 /**
  * A connect attempt into a link that drops everything must not outlast the attempts that the bounds
  * count, so it gets no longer than the delay between two of them; the limits keep it sensible when the
@@ -54,6 +59,7 @@ class HostMember {
   readonly #coverage: LoopCoverage;
   #journal: JournalWriter | undefined;
   #runner: StampRunner | undefined;
+  #hold: DataHold | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(config: z.output<typeof configSchema>, context: MemberContext) {
@@ -111,6 +117,28 @@ class HostMember {
     const result = await this.#connected().reread(pass, controller === undefined ? {} : { controller });
     for (const problem of result.problems) this.#context.log(`re-read ${pass}: ${problem}`);
     return result;
+  }
+
+  /** See HostNode.holdWrites. One hold at a time. */
+  async holdWrites({ gateway, nsids, perNamespace }: z.output<typeof params.holdWrites>): Promise<{ nsid: number; slba: number; nlb: number }[]> {
+    if (this.#hold !== undefined) throw new Error('writes are held already');
+    const taken = new Map(nsids.map((nsid) => [nsid, 0]));
+    const hold = this.#host.holdBeforeH2cData(({ opcode, controller, nsid }) => {
+      const already = taken.get(nsid);
+      if (opcode !== IoOpcode.write || already === undefined || already >= perNamespace) return false;
+      if (this.#host.controllers().find(({ name }) => name === controller)?.gateway !== gateway) return false;
+      taken.set(nsid, already + 1);
+      return true;
+    }, { keepAssociation: true });
+    this.#hold = hold;
+    await Promise.race([hold.whenHeld(nsids.length * perNamespace), sleep(holdMaxMs)]);
+    return hold.held.map(({ nsid, slba, nlb }) => ({ nsid, slba, nlb }));
+  }
+
+  releaseWrites(): { sent: number; dropped: number } {
+    const hold = this.#hold;
+    this.#hold = undefined;
+    return hold?.release() ?? { sent: 0, dropped: 0 };
   }
 
   counters(): Record<string, number> {
@@ -202,6 +230,8 @@ runMember('host', async (rawConfig, context) => {
         const { pass, controller } = params.reread.parse(p);
         return member.reread(pass, controller);
       },
+      holdWrites: (p: unknown) => member.holdWrites(params.holdWrites.parse(p)),
+      releaseWrites: () => member.releaseWrites(),
       counters: () => member.counters(),
       stats: () => member.stats(),
       addController: (p: unknown) => member.addController(controllerSchema.parse(p)),
