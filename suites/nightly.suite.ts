@@ -60,16 +60,22 @@ export default suite({
     {
       name: 'frozen-gateway',
       title: 'Held write: data sent, gateway frozen',
-      description: 'stop a gateway (SIGSTOP) with writes in its sockets, let its group be taken over, write newer data through the new path, and let the gateway go on (SIGCONT): it finds the old writes before it finds out that it was fenced, and the store has to refuse them.',
-      workload,
+      description: 'stop a gateway (SIGSTOP) with writes in its sockets and cut it off from the monitor, let its group be taken over, write newer data through the new path, and let the gateway go on (SIGCONT): it finds the old writes, nobody tells it that it was failed over, and the store has to refuse them.',
+      // A deep queue of small writes: many of them, each with its data in the capsule, are sent to a gateway that stands still.
+      workload: { ...workload, queueDepth: 32, ioBytes: [4_096, 8_192] },
       steps: [
         ...baseline,
         { do: 'phase', name: 'freeze' },
-        { do: 'inject', id: 'freeze', fault: 'gateway.pause', target: 'random-owner' },
+        { do: 'inject', id: 'freeze', fault: 'gateway.pause', target: 'owner-of:1', confirm: 'later' },
+        // Else it is a race whether it reads the old writes first or the monitor's word that they are not its business any more.
+        { do: 'inject', id: 'cut', fault: 'partition.monitor', target: 'owner-of:1' },
         { do: 'await', what: 'takeover', of: 'freeze' },
         { do: 'run', forMs: 2_000 },
         { do: 'phase', name: 'release' },
         { do: 'heal', id: 'freeze' },
+        { do: 'run', forMs: 500 },
+        { do: 'phase', name: 'heal' },
+        { do: 'heal', id: 'cut' },
         ...after,
       ],
     },

@@ -14,6 +14,8 @@ export interface FaultContext {
   /** The step's parameters, as the plan has them. */
   params: Readonly<Record<string, number | string | boolean>>;
   signal: AbortSignal;
+  /** No other fault of the run acts on the same target now. */
+  alone(): boolean;
   /** The fault's heal begins or a confirmation is waited for no longer than this, milliseconds. */
   confirmTimeoutMs: number;
 }

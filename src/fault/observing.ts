@@ -22,9 +22,14 @@ export async function hostLost(context: FaultContext, also: string): Promise<Con
 
 /**
  * The fault is gone, and the system has come back from it; or else, once the time for that is over, whatever
- * `gone` can still tell about the fault alone.
+ * `gone` can still tell about the fault alone. While another fault acts on the same target there is nothing to
+ * come back to: then `gone` is asked at once.
  */
 export async function recovered(context: FaultContext, gone: () => Confirmation): Promise<Confirmation> {
+  if (!context.alone()) {
+    await waitFor(context, () => context.alone() || gone() !== null);
+    return gone();
+  }
   return (await hostReconnected(context)) ?? (context.signal.aborted ? null : gone());
 }
 

@@ -26,7 +26,10 @@ export function pauseDriver(context: FaultContext): FaultDriver {
       restartOnceEnded(context);
       return `SIGCONT to ${gateway.name} (pid ${pid})`;
     },
-    confirmHealed: () => recovered(context, () => (pid !== undefined && isStopped(pid) ? null : processRuns(context))),
+    confirmHealed: () => recovered(context, () => {
+      if (pid === undefined || isStopped(pid)) return null;
+      return { observer: 'kernel', evidence: `process ${pid} is not stopped any more` };
+    }),
   };
 }
 

@@ -136,7 +136,7 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
         if (injected.has(step.id)) throw usageError('BAD_SCENARIO', `${at}: a second fault has the id ${step.id}`);
         const target = resolveTarget(at, step.target, topology, random);
         injected.set(step.id, { target, fault: step.fault, healed: false });
-        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {} });
+        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {}, ...(step.confirm === undefined ? {} : { confirm: step.confirm }) });
         break;
       }
       case 'await':

@@ -55,6 +55,8 @@ const stepSchema = z.discriminatedUnion('do', [
   z.strictObject({
     do: z.literal('inject'), id: identifier, fault: z.enum(faultNames), target: targetSchema,
     params: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])).optional(),
+    /** `later`: the next step follows at once, and the confirmation is waited for before the next step that injects nothing. */
+    confirm: z.literal('later').optional(),
   }),
   z.discriminatedUnion('what', [
     /** Waits until another gateway serves the groups of the fault's target. */

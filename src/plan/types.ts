@@ -139,7 +139,7 @@ export type AwaitCondition =
 export type PlanStep =
   | { do: 'phase'; name: string }
   | { do: 'run'; forMs: number }
-  | { do: 'inject'; id: string; fault: string; target: string; params: Record<string, number | string | boolean> }
+  | { do: 'inject'; id: string; fault: string; target: string; params: Record<string, number | string | boolean>; /** The next step does not wait for the confirmation. */ confirm?: 'later' }
   /** `bound`: name of the bound after which the wait gives up (and a checker will fail for it). */
   | { do: 'await'; condition: AwaitCondition; bound: string }
   | { do: 'heal'; id: string };

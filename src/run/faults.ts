@@ -25,6 +25,7 @@ interface ActiveFault { step: InjectStep; driver: FaultDriver }
  */
 export class FaultBoard {
   readonly #active = new Map<string, ActiveFault>();
+  readonly #unconfirmed: Promise<void>[] = [];
   readonly #deps: FaultBoardDeps;
 
   constructor(deps: FaultBoardDeps) {
@@ -43,7 +44,8 @@ export class FaultBoard {
     const missing = faultSpecs[name].requires.filter((ability) => !this.#deps.lab.abilities.has(ability));
     if (missing.length > 0) throw infraError('MISSING_ABILITY', `${name} needs ${missing.join(', ')}, which this lab does not have`);
     const { lab, view, plan, signal } = this.#deps;
-    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, params: step.params, signal, confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers) });
+    const alone = (): boolean => ![...this.#active.values()].some((other) => other.step.id !== step.id && other.step.target === step.target);
+    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, params: step.params, signal, alone, confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers) });
     this.#active.set(step.id, { step, driver });
     this.#emit(step, 'injecting');
     let evidence: string;
@@ -53,9 +55,18 @@ export class FaultBoard {
       throw infraError('INJECT_FAILED', `${name} at ${step.target}: ${messageOf(error)}`, { cause: error });
     }
     this.#emit(step, 'injected', 'harness', evidence);
-    const confirmation = await driver.confirm();
-    if (confirmation === null) this.#emit(step, 'unconfirmed', 'harness', 'no independent observer saw it in time');
-    else this.#emit(step, 'confirmed', confirmation.observer, confirmation.evidence);
+    const confirmed = driver.confirm().then((confirmation) => {
+      if (confirmation === null) this.#emit(step, 'unconfirmed', 'harness', 'no independent observer saw it in time');
+      else this.#emit(step, 'confirmed', confirmation.observer, confirmation.evidence);
+    });
+    if (step.confirm !== 'later') return confirmed;
+    confirmed.catch(() => undefined);
+    this.#unconfirmed.push(confirmed);
+  }
+
+  /** Waits for the confirmations that steps have left for later. */
+  async confirmations(): Promise<void> {
+    await Promise.all(this.#unconfirmed.splice(0));
   }
 
   async heal(id: string): Promise<void> {

@@ -200,6 +200,7 @@ async function reread(w: Walk, pass: 'at-once' | 'delayed'): Promise<boolean> {
 }
 
 async function walkStep(w: Walk, step: PlanStep, index: number): Promise<void> {
+  if (step.do !== 'inject') await w.board.confirmations();
   switch (step.do) {
     case 'phase':
       w.setPhase(step.name);

@@ -9,7 +9,7 @@ import { at, count, runStartUs } from './words.js';
 
 /** One fault that keeps writes half-way at a gateway, and what the journals show of it. */
 class HeldFault implements RecordVisitor {
-  /** Writes that were sent more than once and acknowledged through another gateway while the fault lasted. */
+  /** Writes that were invoked, sent more than once and acknowledged through another gateway while the fault lasted. */
   held = 0;
   /** Block → when its held write was acknowledged, microseconds. */
   readonly #blocks = new Map<string, number>();
@@ -51,7 +51,8 @@ class HeldFault implements RecordVisitor {
       if (heldUntilUs !== undefined && write.tUs > heldUntilUs) this.#overtaken.add(block);
     }
     const elsewhere = record.path !== null && gatewayOf(record.path) !== this.#gateway;
-    if (record.sends < 2 || !elsewhere) return;
+    // One that was invoked before the fault may have been executed in full, but for its answer.
+    if (record.sends < 2 || !elsewhere || write.tUs <= this.#fromUs) return;
     this.held += 1;
     for (let lba = write.slba; lba < write.slba + write.nlb; lba += 1) this.#blocks.set(`${journal}:${write.ns}:${lba}`, record.tUs);
   }
@@ -82,8 +83,8 @@ export async function checkHeldWrites(input: CheckInput, findings: Findings): Pr
     await visitInTimeOrder(input.journal, headers, found);
     const more = { tUs: fromUs, toUs };
     if (found.held === 0) findings.unknown(`${fault}: no write was half-way at ${gateway} when its path failed over`, more);
-    else if (found.overtaken === 0) findings.unknown(`${fault}: of ${count(found.held, 'write')} that were half-way at ${gateway}, none was overtaken by newer data before the heal ${at(toUs, startUs)}`, more);
-    else findings.note(`${fault}: ${count(found.held, 'write')} were half-way at ${gateway} and went through another gateway; newer data was acknowledged in ${found.overtaken} of their ${count(found.blocks, 'block')} before the heal ${at(toUs, startUs)} let the old ones go on`, more);
+    else if (found.overtaken === 0) findings.unknown(`${fault}: none of the ${count(found.held, 'write')} that went half-way to ${gateway} was overtaken by newer data before the heal ${at(toUs, startUs)}`, more);
+    else findings.note(`${fault}: half-way at ${gateway} and acknowledged through another gateway: ${count(found.held, 'write')}; newer data was acknowledged in ${found.overtaken} of their ${count(found.blocks, 'block')} before the heal ${at(toUs, startUs)} let the old ones go on`, more);
     findings.metrics[`${fault}.heldWrites`] = found.held;
     findings.metrics[`${fault}.overtakenBlocks`] = found.overtaken;
   }
