@@ -5,11 +5,13 @@ import type { LabTimers } from '../plan/types.js';
 import type { StoreClient } from '../store/index.js';
 import { GatewayAgent } from './agent/index.js';
 import type { AgentEnd, GatewayAgentOptions } from './agent/index.js';
-import type { ControlListener, ControlNamespace } from './control.js';
-import { backendDefects, FaultyImages } from './defects/faulty-backend.js';
-import { optimizedEverywhere } from './defects/optimized-everywhere.js';
+import type { BlockBackend } from './backend.js';
+import type { ControlListener, ControlNamespace, GatewayControl } from './control.js';
+import { makeGatewayDefects } from './defects/index.js';
+import type { GatewayDefectName } from './defects/index.js';
 import { NvmeTcpTarget, UserspaceControl } from './target/index.js';
 import type { NvmeTcpTargetOptions, TargetEvent } from './target/index.js';
+import type { TargetHooks } from './target/hooks.js';
 
 /** The target's own word about itself, as the history has it. */
 export type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
@@ -27,15 +29,17 @@ export interface UserspaceGatewayOptions {
   store: Pick<StoreClient, 'address' | 'openImage' | 'waitForEpoch' | 'currentEpoch' | 'onFenced'>;
   target?: NvmeTcpTargetOptions;
   agent?: Pick<GatewayAgentOptions, 'wrongMapIgnoreMs' | 'onFenced'>;
-  /** Defects to run with, without the `gateway.` in front (plan/defects.ts). Default: none. */
-  defects?: readonly GatewayDefect[];
+  /** Defects to run with (plan/defects.ts: those of `gateway` and `agent`). Default: none. */
+  defects?: readonly GatewayDefectName[];
+  /** Which process of this gateway it is, from 0: some defects show only after a restart. */
+  incarnation?: number;
   /** Called on every change, and every `statePeriodMs` so that an observer has no hole. */
   onState?: (state: GatewayState) => void;
   log?: (line: string) => void;
 }
 
-export const gatewayDefects = [...backendDefects, 'optimized-everywhere'] as const;
-export type GatewayDefect = (typeof gatewayDefects)[number];
+/** How a process ends that a defect makes crash: by none of the rules of the agent. */
+export const crashExitCode = 66;
 
 /** Longest time between two reports of the state, milliseconds. */
 export const statePeriodMs = 100;
@@ -61,23 +65,33 @@ export class UserspaceGateway {
   constructor(o: UserspaceGatewayOptions) {
     this.#o = o;
     const log = o.log ?? (() => undefined);
+    const defects = makeGatewayDefects(o.defects ?? [], {
+      incarnation: o.incarnation ?? 0,
+      namespaces: o.namespaces,
+      groups: [...new Set(o.namespaces.map(({ anaGroup }) => anaGroup))],
+      crash: (why) => {
+        log(`crashed: ${why}`);
+        process.exit(crashExitCode);
+      },
+    });
     this.#target = new NvmeTcpTarget({
       anattS: Math.min(255, Math.max(1, Math.ceil(o.timers.anattMs / 1_000))),
       ...o.target,
+      hooks: Object.assign({}, o.target?.hooks, ...defects.map(({ hooks }) => hooks)) as TargetHooks,
       onEvent: (event) => {
         log(textOf(event));
         o.target?.onEvent?.(event);
         if (event.type === 'ana-state') this.#publish();
       },
     });
-    const defects = new Set(o.defects);
-    const images = new FaultyImages(new Set(backendDefects.filter((defect) => defects.has(defect))));
-    const control = new UserspaceControl(this.#target, async (image) => images.wrap(await o.store.openImage(image)));
-    const groups = [...new Set(o.namespaces.map(({ anaGroup }) => anaGroup))];
+    const control = new UserspaceControl(this.#target, async (name) => {
+      const image = await o.store.openImage(name);
+      return defects.reduce<BlockBackend>((wrapped, defect) => defect.image?.(wrapped, name) ?? wrapped, image);
+    });
     this.#agent = new GatewayAgent({
       gwId: o.name, pool: o.pool, group: o.group, timers: o.timers,
-      monitor: o.monitor,
-      control: defects.has('optimized-everywhere') ? optimizedEverywhere(control, groups) : control,
+      monitor: defects.reduce((wrapped, defect) => defect.monitor?.(wrapped) ?? wrapped, o.monitor),
+      control: defects.reduce<GatewayControl>((wrapped, defect) => defect.control?.(wrapped) ?? wrapped, control),
       waitForStoreEpoch: async (epoch) => { await o.store.waitForEpoch(epoch); },
       nonce: o.store.address,
       subsystems: [{ nqn: o.nqn, serial: serialOf(o.nqn), namespaces: o.namespaces, listeners: [o.listener] }],

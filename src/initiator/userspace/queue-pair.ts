@@ -154,13 +154,13 @@ export class QueuePair {
 
   #onExpired(slot: Slot): void {
     const cause = slot.command?.timeoutCause ?? (this.qid === 0 ? 'admin-timeout' : 'io-timeout');
-    const { counters, holds, label, onDown } = this.#o;
+    const { counters, holds, label } = this.#o;
     if (cause === 'io-timeout') counters.ioTimeouts += 1;
     else if (cause === 'admin-timeout') counters.adminTimeouts += 1;
     const message = `cid ${slot.cid} unanswered`;
     if (holds.keepersOf([this]).length === 0) return this.#connection.end(cause, message);
     this.#deadlines.stop();
-    onDown(new ConnectionLost(cause, `${label}: ${message}`));
+    this.#o.onDown(new ConnectionLost(cause, `${label}: ${message}`));
   }
 
   #send(slot: Slot, command: QueuedCommand): void {

@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import type { EventBody, NodeEvent } from '../../history/events.js';
-import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError } from '../../util/errors.js';
 import type { GatewayNode } from '../types.js';
@@ -38,6 +37,7 @@ export class LoopbackGateway implements GatewayNode {
   #killed: MemberProcess | undefined;
   #state: GatewayState | undefined;
   #targetPort = 0;
+  #incarnation = 0;
   #servingWaiters: (() => void)[] = [];
 
   constructor(options: LoopbackGatewayOptions) {
@@ -59,7 +59,7 @@ export class LoopbackGateway implements GatewayNode {
       name: this.name, index, pool: topology.pool, group: topology.group, nqn: topology.nqn, namespaces: topology.namespaces,
       store: { host: loopbackAddress, port: storePort }, monitor: { host: loopbackAddress, port: monitorPort },
       listener: { host: loopbackAddress, port: 0, advertised: { host: loopbackAddress, port: this.hostPorts[0] } },
-      timers: shape.timers, onFenced: shape.onFenced ?? 'end', defects: defectsOf(plan, 'gateway'),
+      timers: shape.timers, onFenced: shape.onFenced ?? 'end', defects: plan.defects.filter((name) => /^(gateway|agent)\./.test(name)), incarnation: this.#incarnation++,
       // A new incarnation must be a new RADOS client: the old address may be on the blocklist.
       nonce: randomInt(1, 0x7fffffff),
       digests: { header: shape.headerDigest, data: shape.dataDigest },

@@ -113,7 +113,7 @@ export class LoopbackLab implements Lab {
           dir: this.#storeDir, listen,
           images: topology.namespaces.map((n) => ({ name: n.image, bytes: n.blocks * n.blockSize, blockSize: n.blockSize })),
         }),
-        this.startMember('fabric', 'fabric', 'fabric', { seed: plan.seed }),
+        this.startMember('fabric', 'fabric', 'fabric', { seed: plan.seed, defects: plan.defects.filter((name) => name.startsWith('link.')) }),
       ];
       const storePort = portOf(await store.info);
       await fabric.info;
@@ -122,7 +122,7 @@ export class LoopbackLab implements Lab {
       progress('monitor');
       const monitor = this.startMember('monitor', 'monitor', 'monitor', {
         timers: shape.timers, pool: topology.pool, group: topology.group, gateways: topology.gateways.map((g) => g.name),
-        store: { host: loopbackAddress, port: await this.#addLink('monitor-store', storePort) }, listen,
+        store: { host: loopbackAddress, port: await this.#addLink('monitor-store', storePort) }, listen, defects: plan.defects.filter((name) => name.startsWith('monitor.')),
       });
       const monitorPort = portOf(await monitor.info);
 
