@@ -64,6 +64,8 @@ export type EventBody =
   | { type: 'host.failover'; host: string; nsUuid: string; nsid: number; from: string | null; to: string | null; cause: string; inflight: number }
   /** The head's requeue list: no usable path (`queueing`) or drained again. */
   | { type: 'host.queue'; host: string; nsUuid: string; nsid: number; state: 'queueing' | 'drained'; depth: number; oldestUs: number }
+  /** An ANA log as the host read it, where its initiator tells. `states`: key: 1-based group. */
+  | { type: 'host.ana-log'; host: string; controller: string; gateway: string; cntlid: number; changeCount: number; states: Record<string, AnaStateName> }
   | { type: 'host.aen'; host: string; controller: string; gateway: string; result: number }
   /** What the host sees at a named moment; `label`: start | end | …. */
   | { type: 'host.inventory'; host: string; label: string; controllers: { controller: string; gateway: string; address: string; cntlid: number; subnqn: string; state: ControllerStateName }[]; namespaces: InventoryNamespace[] }
@@ -80,6 +82,8 @@ export type EventBody =
   | { type: 'io.stats'; host: string; nsUuid: string; nsid: number; fromUs: number; toUs: number; reads: number; writes: number; bytesRead: number; bytesWritten: number; failed: number; info: number; latencyMeanUs: number; latencyP99Us: number; latencyMaxUs: number; inflight: number; queued: number }
   /** Re-read of blocks after the workload. `pass`: at-once | delayed. */
   | { type: 'reread'; pass: string; state: 'begin' | 'end'; nsUuid: string; nsid: number; blocks: number; path?: string }
+  /** How much of the time something on the harness's machine waited for a processor, percent. Only where the kernel tells. */
+  | { type: 'machine.pressure'; fromUs: number; toUs: number; cpuWaitPercent: number }
   /** `process` = `ps:<name>`: seen from outside, where event-loop delays cannot be measured (−1). */
   | { type: 'self.watch'; process: string; pid: number; loopDelayMaxUs: number; loopDelayP99Us: number; cpuPercent: number; rssBytes: number; fromUs: number; toUs: number };
 

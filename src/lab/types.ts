@@ -38,13 +38,18 @@ export interface GatewayNode {
 
 export interface HostNode {
   readonly name: string;
-  /** Connects every path; resolves when all namespaces have a usable path. */
-  connect(): Promise<void>;
+  /**
+   * Connects every path; resolves when all namespaces have a usable path, or with those that got none in time:
+   * gateways that serve and a host that finds nothing there are a finding, not a broken lab.
+   */
+  connect(): Promise<void | { missing: string[] }>;
   /** Emits a host.inventory event with this label. */
   inventory(label: string): Promise<void>;
   startLoad(): Promise<void>;
   stopLoad(): Promise<void>;
   reread(pass: 'at-once' | 'delayed'): Promise<void>;
+  /** Reads on every path that is inaccessible now and must refuse it. Absent where a host cannot choose its paths. */
+  audit?(): Promise<{ answered: number; refused: number }>;
   /**
    * Withholds the data phase of up to `perNamespace` writes to each of these namespaces that go through the
    * gateway, and keeps their association open even when the host gives it up. Resolves with those held once

@@ -105,6 +105,8 @@ export function deriveBounds(shape: LabShape): Bound[] {
       { name: 'reconnect', ms: 2 * t.reconnectDelayMs, reason: 'the host gives the whole controller up for them and connects anew' },
       noise,
     ]),
+    bound('agreement', [{ name: 'beacon', ms: t.beaconMs, reason: 'a map that was missed comes with the answer to the next beacon; an ANA change reaches the host by an event and a log read' }, noise]),
+    bound('removalNotice', [{ name: 'monitor tick', ms: t.monTickMs, reason: 'a delete is in the map at once, or with the next tick' }, noise]),
     bound('zombieOverlap', [{ name: 'notice', ms: t.beaconMs, reason: 'the store’s notice that it is fenced, or the answer to its next beacon' }, noise]),
     bound('overlapStall', overlap),
     bound('overlapHome', [...overlap, observation]),

@@ -53,11 +53,30 @@ export function deriveExpectations(steps: readonly PlanStep[], topology: Topolog
       expect.convergence = 'overlapHome';
     }
   }
+  expect.anaChanges = anaChanges(clustersOf(faults), topology);
   const held = faults.filter(({ fault }) => faultSpecs[fault].holdsWrites === true && topology.gateways.length > 1);
   if (held.length > 0) {
     const groups = loadedGroups(topology);
     expect.heldWrites = held.map(({ id, target }) => ({ fault: id, gateway: target, groups }));
   }
+}
+
+/**
+ * A group that loses its owner becomes optimized twice: at the taker, and at home again. Where faults overlap each
+ * change of any of them may move any group once, and then home.
+ */
+function anaChanges(clusters: readonly Planned[][], topology: Topology): { group: number; max: number }[] {
+  const max = new Map(loadedGroups(topology).map((group) => [group, 0]));
+  for (const cluster of clusters) {
+    const alone = cluster.length === 1;
+    for (const { fault, target } of cluster) {
+      const state = faultSpecs[fault].target;
+      if (state === 'serves' || (alone && state === 'hangs')) continue;
+      const groups = alone ? loadedGroupsOf(target, topology) : loadedGroups(topology);
+      for (const group of groups) max.set(group, max.get(group)! + (alone ? 2 : 4));
+    }
+  }
+  return [...max].map(([group, most]) => ({ group, max: most }));
 }
 
 /** False if the plan's faults are so far apart that the system recovers from each before the next. */

@@ -155,7 +155,7 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
         const fault = injected.get(step.id);
         if (fault === undefined || fault.healed) throw usageError('BAD_SCENARIO', `${at}.id: no fault ${step.id} is there to be healed`);
         fault.healed = true;
-        resolved.push({ do: 'heal', id: step.id });
+        resolved.push({ do: 'heal', id: step.id, ...(step.confirm === undefined ? {} : { confirm: step.confirm }) });
         break;
       }
     }

@@ -64,7 +64,7 @@ const stepSchema = z.discriminatedUnion('do', [
     /** Waits until every ANA group is optimized once, at its own gateway. */
     z.strictObject({ do: z.literal('await'), what: z.literal('home'), bound: z.string().optional() }),
   ]),
-  z.strictObject({ do: z.literal('heal'), id: identifier }),
+  z.strictObject({ do: z.literal('heal'), id: identifier, /** As for an injection, until the next step that heals nothing. */ confirm: z.literal('later').optional() }),
 ]);
 
 export const scenarioSchema = z.strictObject({

@@ -142,7 +142,7 @@ export type PlanStep =
   | { do: 'inject'; id: string; fault: string; target: string; params: Record<string, number | string | boolean>; /** The next step does not wait for the confirmation. */ confirm?: 'later' }
   /** `bound`: name of the bound after which the wait gives up (and a checker will fail for it). */
   | { do: 'await'; condition: AwaitCondition; bound: string }
-  | { do: 'heal'; id: string };
+  | { do: 'heal'; id: string; confirm?: 'later' };
 
 /** What may be slow or double, for which groups, from when on, and for how long. Everything else may not. */
 export interface StallAllowance {
@@ -178,6 +178,8 @@ export interface Expectations {
   takeovers: { fault: string; group: number; expected: boolean; reason: string }[];
   /** I/O operations that may end in failure. 0 in every HA scenario. */
   failedIoMax: number;
+  /** How often a group may become optimized somewhere in the whole run; more is a failover storm. Groups that are not named: never. */
+  anaChanges?: { group: number; max: number }[];
   /** Faults that keep writes half-way at a gateway while its path fails over: newer data has to be in their blocks before the heal releases them. */
   heldWrites?: { fault: string; gateway: string; groups: number[] }[];
 }

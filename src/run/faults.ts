@@ -59,9 +59,7 @@ export class FaultBoard {
       if (confirmation === null) this.#emit(step, 'unconfirmed', 'harness', 'no independent observer saw it in time');
       else this.#emit(step, 'confirmed', confirmation.observer, confirmation.evidence);
     });
-    if (step.confirm !== 'later') return confirmed;
-    confirmed.catch(() => undefined);
-    this.#unconfirmed.push(confirmed);
+    return this.#now(confirmed, step.confirm);
   }
 
   /** Waits for the confirmations that steps have left for later. */
@@ -69,7 +67,7 @@ export class FaultBoard {
     await Promise.all(this.#unconfirmed.splice(0));
   }
 
-  async heal(id: string): Promise<void> {
+  async heal(id: string, confirm?: 'later'): Promise<void> {
     const fault = this.#active.get(id);
     if (fault === undefined) return;
     this.#emit(fault.step, 'healing');
@@ -81,9 +79,19 @@ export class FaultBoard {
     }
     this.#active.delete(id);
     this.#emit(fault.step, 'healed', 'harness', evidence);
-    const confirmation = await fault.driver.confirmHealed();
-    if (confirmation === null) this.#emit(fault.step, 'heal-unconfirmed', 'harness', 'no independent observer saw it in time');
-    else this.#emit(fault.step, 'heal-confirmed', confirmation.observer, confirmation.evidence);
+    const confirmed = fault.driver.confirmHealed().then((confirmation) => {
+      if (confirmation === null) this.#emit(fault.step, 'heal-unconfirmed', 'harness', 'no independent observer saw it in time');
+      else this.#emit(fault.step, 'heal-confirmed', confirmation.observer, confirmation.evidence);
+    });
+    return this.#now(confirmed, confirm);
+  }
+
+  /** A confirmation that is waited for now, or noted for `confirmations`. */
+  #now(confirmed: Promise<void>, confirm: 'later' | undefined): Promise<void> {
+    if (confirm !== 'later') return confirmed;
+    confirmed.catch(() => undefined);
+    this.#unconfirmed.push(confirmed);
+    return Promise.resolve();
   }
 
   /** Undoes what is still injected, newest first, without waiting for confirmations. Never throws. */

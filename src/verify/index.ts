@@ -1,5 +1,6 @@
 import { messageOf } from '../util/errors.js';
 import { overallVerdict } from './algebra.js';
+import { agreement } from './agreement.js';
 import { availability } from './availability.js';
 import { convergence } from './convergence.js';
 import { faultTook } from './fault-took.js';
@@ -7,6 +8,7 @@ import { haResponse } from './ha-response.js';
 import { history } from './history.js';
 import { integrity } from './integrity/index.js';
 import { inventory } from './inventory.js';
+import { membership } from './membership.js';
 import { selfWatch } from './self-watch.js';
 import { singleOptimized } from './single-optimized.js';
 import type { CheckInput, CheckResult, Checker, RunVerdict } from './types.js';
@@ -19,7 +21,7 @@ export type { CheckInput, CheckResult, Checker, Evidence, RunVerdict, Verdict } 
 
 /** All checkers, in the order in which a reader wants their verdicts: what was proved, then whether it can be believed. */
 export const allCheckers: readonly Checker[] = [
-  integrity, availability, singleOptimized, haResponse, convergence, inventory, faultTook, vacuity, selfWatch, history,
+  integrity, availability, singleOptimized, haResponse, membership, agreement, convergence, inventory, faultTook, vacuity, selfWatch, history,
 ];
 
 /**

@@ -1,4 +1,5 @@
 import type { EventOf, FaultPhase, HistoryEvent } from '../history/events.js';
+import { deriveBounds } from '../plan/bounds.js';
 import type { Bound, Plan } from '../plan/types.js';
 
 const ordered = new WeakMap<readonly HistoryEvent[], readonly HistoryEvent[]>();
@@ -63,9 +64,12 @@ export function healedUs(record: FaultRecord | undefined): number | undefined {
   return (record?.['heal-confirmed'] ?? record?.healed)?.tUs;
 }
 
-/** Bounds by name. A plan that names a bound it does not define is no plan: the checker that needs it throws. */
+/**
+ * Bounds by name. A plan that was stored before a bound existed gets it from its lab's timers. A name that nobody
+ * knows is no bound: the checker that needs it throws.
+ */
 export function boundOf(plan: Plan, name: string): Bound {
-  const bound = plan.bounds.find((each) => each.name === name);
+  const bound = plan.bounds.find((each) => each.name === name) ?? deriveBounds(plan.shape).find((each) => each.name === name);
   if (bound === undefined) throw new Error(`the plan names the bound '${name}' but does not define it`);
   return bound;
 }

@@ -128,7 +128,7 @@ export class LoopbackGateway implements GatewayNode {
   classifyExit(member: MemberProcess, exitCode: number | null): { kind: 'meant' | 'by-rule' | 'unexpected'; detail?: string } {
     if (member === this.#killed) return { kind: 'meant' };
     const rule = exitCode === null ? undefined : selfEndCodes.get(exitCode);
-    return rule === undefined ? { kind: 'unexpected' } : { kind: 'by-rule', detail: `ended itself: ${rule}` };
+    return rule === undefined ? { kind: 'unexpected', detail: 'crashed' } : { kind: 'by-rule', detail: `ended itself: ${rule}` };
   }
 
   /** The lab passes every event of this gateway's process by here. */

@@ -14,8 +14,8 @@ export class LoopbackHost implements HostNode {
     this.#member = member;
   }
 
-  async connect(): Promise<void> {
-    await this.#member.request('connect');
+  async connect(): Promise<{ missing: string[] }> {
+    return this.#member.request('connect');
   }
 
   async inventory(label: string): Promise<void> {
@@ -28,6 +28,10 @@ export class LoopbackHost implements HostNode {
 
   async stopLoad(): Promise<void> {
     await this.#member.request('stopLoad', {}, ioRequestTimeoutMs);
+  }
+
+  async audit(): Promise<{ answered: number; refused: number }> {
+    return this.#member.request('audit', {}, ioRequestTimeoutMs);
   }
 
   async holdWrites(gateway: string, nsids: readonly number[], perNamespace: number): Promise<HeldWrite[]> {
