@@ -28,7 +28,8 @@ const allowed: Record<string, readonly string[]> = {
   observe: ['util', 'history', 'plan', 'monitor'],
   lab: ['util', 'history', 'plan', 'monitor', 'fault/specs', 'observe', 'gateway', 'store', 'initiator', 'workload', 'nvme'],
   run: ['util', 'history', 'plan', 'fault', 'fault/specs', 'lab', 'observe', 'results', 'verify', 'report'],
-  cli: ['util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run'],
+  detect: ['util', 'plan', 'verify'],
+  cli: ['detect', 'util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run'],
 };
 
 const src = fileURLToPath(new URL('../src', import.meta.url));

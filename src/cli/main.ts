@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { ExitCode, PathproofError } from '../util/errors.js';
+import { addDetectCommand } from './detect.js';
 import { addDoctorCommand } from './doctor.js';
 import { addLabCommand } from './lab.js';
 import { addListCommand } from './list.js';
@@ -22,13 +23,14 @@ Examples:
   $ pathproof plan smoke                            the resolved plan as JSON, nothing started
   $ pathproof recheck results/smoke/<run>           judge a stored run again, without a lab
   $ pathproof list                                  stored runs and their verdicts
+  $ pathproof detect                                which defects the harness finds, and no false alarms
   $ pathproof doctor                                what this machine has for each lab, and what it lacks
   $ pathproof lab down                              end what a killed run left behind
 
 Exit codes:
   0 pass · 1 the system under test failed · 2 unknown · 3 the lab broke · 64 usage · 70 a bug in pathproof · 130 interrupted`);
 
-for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addListCommand, addLabCommand, addDoctorCommand]) add(program);
+for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addListCommand, addLabCommand, addDoctorCommand, addDetectCommand]) add(program);
 for (const command of program.commands) command.exitOverride();
 
 // `pathproof plan … | head` closes the pipe early: nothing is wrong then, and nobody listens any more.

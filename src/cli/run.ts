@@ -10,6 +10,7 @@ import { StatusLine } from '../report/index.js';
 import { writeSummaries } from '../results/summaries.js';
 import { executePlan, type RunOutcome } from '../run/runner.js';
 import { ExitCode } from '../util/errors.js';
+import { interruptible } from './interruptible.js';
 import { filterScenarios, findSuite, loadSuite } from './load-suite.js';
 import { addPlanOptions, planArguments, planOptions, type PlanFlags } from './options.js';
 import { printVerdict } from './outcome.js';
@@ -53,7 +54,7 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
     out.write(`cleaned up after a killed run (${relative(process.cwd(), runDir)}): ${ended.length === 0 ? 'nothing was running any more' : `ended ${ended.join(', ')}`}\n`);
   }
 
-  const { signal, release } = interruptible(out);
+  const { signal, release } = interruptible(out, 'interrupted: healing faults, ending the lab and storing the run');
   const outcomes: RunOutcome[] = [];
   try {
     for (const plan of plans) {
@@ -102,26 +103,4 @@ function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInf
 export function reproCommand(suiteFile: string, scenario: string | undefined, options: PlanOptions, filter?: string): string {
   const chosen = scenario ?? filter;
   return `${programName()} run ${shellQuote(relative(process.cwd(), suiteFile))} ${chosen === undefined ? '' : `--filter ${shellQuote(chosen)} `}${planArguments(options)}`;
-}
-
-/** The first Ctrl-C (or SIGTERM) heals, stops and stores; the second leaves at once. */
-function interruptible(out: NodeJS.WriteStream): { signal: AbortSignal; release: () => void } {
-  const controller = new AbortController();
-  const onSignal = (): void => {
-    if (controller.signal.aborted) {
-      process.stderr.write('\nleft at once; `pathproof lab down` or the next run cleans up\n');
-      process.exit(ExitCode.interrupted);
-    }
-    out.write('\ninterrupted: healing faults, ending the lab and storing the run (once more to leave at once)\n');
-    controller.abort();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return {
-    signal: controller.signal,
-    release: () => {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
-    },
-  };
 }
