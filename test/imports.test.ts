@@ -28,8 +28,9 @@ const allowed: Record<string, readonly string[]> = {
   observe: ['util', 'history', 'plan', 'monitor'],
   lab: ['util', 'history', 'plan', 'monitor', 'ceph', 'fault/specs', 'observe', 'gateway', 'store', 'initiator', 'workload', 'nvme'],
   run: ['util', 'history', 'plan', 'fault', 'fault/specs', 'lab', 'observe', 'results', 'verify', 'report'],
+  detect: ['util', 'plan', 'verify'],
   conform: ['util', 'history', 'plan', 'ceph', 'monitor', 'gateway', 'lab'],
-  cli: ['util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run', 'conform'],
+  cli: ['detect', 'util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run', 'conform'],
 };
 
 const src = fileURLToPath(new URL('../src', import.meta.url));

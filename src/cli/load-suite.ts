@@ -46,9 +46,11 @@ function unwrap(exported: unknown): unknown {
   return inner === undefined ? exported : unwrap(inner);
 }
 
-/** The scenarios whose name or title contains the filter, ignoring case. */
+/** The scenario of that very name, else those whose name or title contains the filter, ignoring case. */
 export function filterScenarios(suite: SuiteDefinition, filter: string | undefined): Scenario[] {
   if (filter === undefined) return suite.scenarios;
+  const exact = suite.scenarios.find((s) => s.name === filter);
+  if (exact !== undefined) return [exact];
   const wanted = filter.toLowerCase();
   const chosen = suite.scenarios.filter((s) => s.name.toLowerCase().includes(wanted) || s.title.toLowerCase().includes(wanted));
   if (chosen.length === 0) throw usageError('NO_SCENARIO', `no scenario of suite ${suite.name} matches --filter ${filter}`, `Scenarios: ${suite.scenarios.map((s) => s.name).join(', ')}`);

@@ -4,12 +4,14 @@ import type { LabTimers } from '../plan/types.js';
 import type { StoreClient } from '../store/index.js';
 import { GatewayAgent } from './agent/index.js';
 import type { AgentEnd, GatewayAgentOptions } from './agent/index.js';
-import type { ControlListener, ControlNamespace } from './control.js';
-import { backendDefects, FaultyImages } from './defects/faulty-backend.js';
-import { optimizedEverywhere } from './defects/optimized-everywhere.js';
+import type { BlockBackend } from './backend.js';
+import type { ControlListener, ControlNamespace, GatewayControl } from './control.js';
+import { makeGatewayDefects } from './defects/index.js';
+import type { GatewayDefectName } from './defects/index.js';
 import { statePeriodMs, type GatewayState } from './gateway-state.js';
 import { NvmeTcpTarget, UserspaceControl } from './target/index.js';
 import type { NvmeTcpTargetOptions, TargetEvent } from './target/index.js';
+import type { TargetHooks } from './target/hooks.js';
 
 export interface UserspaceGatewayOptions {
   name: string;
@@ -24,15 +26,17 @@ export interface UserspaceGatewayOptions {
   store: Pick<StoreClient, 'address' | 'openImage' | 'waitForEpoch' | 'currentEpoch' | 'onFenced'>;
   target?: NvmeTcpTargetOptions;
   agent?: Pick<GatewayAgentOptions, 'wrongMapIgnoreMs' | 'onFenced'>;
-  /** Defects to run with, without the `gateway.` in front (plan/defects.ts). Default: none. */
-  defects?: readonly GatewayDefect[];
+  /** Defects to run with (plan/defects.ts: those of `gateway` and `agent`). Default: none. */
+  defects?: readonly GatewayDefectName[];
+  /** Which process of this gateway it is, from 0: some defects show only after a restart. */
+  incarnation?: number;
   /** Called on every change, and every `statePeriodMs` so that an observer has no hole. */
   onState?: (state: GatewayState) => void;
   log?: (line: string) => void;
 }
 
-export const gatewayDefects = [...backendDefects, 'optimized-everywhere'] as const;
-export type GatewayDefect = (typeof gatewayDefects)[number];
+/** How a process ends that a defect makes crash: by none of the rules of the agent. */
+export const crashExitCode = 66;
 
 /** Serial numbers tell subsystems apart and must be the same at every gateway of a group: derived from the NQN. */
 export function serialOf(nqn: string): string {
@@ -55,23 +59,33 @@ export class UserspaceGateway {
   constructor(o: UserspaceGatewayOptions) {
     this.#o = o;
     const log = o.log ?? (() => undefined);
+    const defects = makeGatewayDefects(o.defects ?? [], {
+      incarnation: o.incarnation ?? 0,
+      namespaces: o.namespaces,
+      groups: [...new Set(o.namespaces.map(({ anaGroup }) => anaGroup))],
+      crash: (why) => {
+        log(`crashed: ${why}`);
+        process.exit(crashExitCode);
+      },
+    });
     this.#target = new NvmeTcpTarget({
       anattS: Math.min(255, Math.max(1, Math.ceil(o.timers.anattMs / 1_000))),
       ...o.target,
+      hooks: Object.assign({}, o.target?.hooks, ...defects.map(({ hooks }) => hooks)) as TargetHooks,
       onEvent: (event) => {
         log(textOf(event));
         o.target?.onEvent?.(event);
         if (event.type === 'ana-state') this.#publish();
       },
     });
-    const defects = new Set(o.defects);
-    const images = new FaultyImages(new Set(backendDefects.filter((defect) => defects.has(defect))));
-    const control = new UserspaceControl(this.#target, async (image) => images.wrap(await o.store.openImage(image)));
-    const groups = [...new Set(o.namespaces.map(({ anaGroup }) => anaGroup))];
+    const control = new UserspaceControl(this.#target, async (name) => {
+      const image = await o.store.openImage(name);
+      return defects.reduce<BlockBackend>((wrapped, defect) => defect.image?.(wrapped, name) ?? wrapped, image);
+    });
     this.#agent = new GatewayAgent({
       gwId: o.name, pool: o.pool, group: o.group, timers: o.timers,
-      monitor: o.monitor,
-      control: defects.has('optimized-everywhere') ? optimizedEverywhere(control, groups) : control,
+      monitor: defects.reduce((wrapped, defect) => defect.monitor?.(wrapped) ?? wrapped, o.monitor),
+      control: defects.reduce<GatewayControl>((wrapped, defect) => defect.control?.(wrapped) ?? wrapped, control),
       waitForStoreEpoch: async (epoch) => { await o.store.waitForEpoch(epoch); },
       nonce: o.store.address,
       subsystems: [{ nqn: o.nqn, serial: serialOf(o.nqn), namespaces: o.namespaces, listeners: [o.listener] }],
@@ -108,6 +122,7 @@ export class UserspaceGateway {
       serving: phase === 'serving' && listeners.length > 0,
       storeEpoch: this.#o.store.currentEpoch(),
       monSilentMs: Math.round(monSilentMs),
+      awaitingData: this.#target.connections().reduce((sum, connection) => sum + connection.awaitingData, 0),
     };
   }
 
@@ -131,8 +146,8 @@ export class UserspaceGateway {
   #publish(unchanged = false): void {
     if (this.#o.onState === undefined) return;
     const state = this.state();
-    // How long the monitor has been silent is always another number: no change by itself.
-    const text = JSON.stringify({ ...state, monSilentMs: 0 });
+    // How long the monitor has been silent, and what is on its way right now, are always other numbers: no change by themselves.
+    const text = JSON.stringify({ ...state, monSilentMs: 0, awaitingData: 0 });
     if (!unchanged && text === this.#published) return;
     this.#published = text;
     this.#o.onState(state);

@@ -99,6 +99,8 @@ export type EventBody =
   | { type: 'host.failover'; host: string; nsUuid: string; nsid: number; from: string | null; to: string | null; cause: string; inflight: number }
   /** The head's requeue list: no usable path (`queueing`) or drained again. */
   | { type: 'host.queue'; host: string; nsUuid: string; nsid: number; state: 'queueing' | 'drained'; depth: number; oldestUs: number }
+  /** What an ANA log said that the host has read, where its initiator tells. `states`: key: 1-based group. */
+  | { type: 'host.ana-states'; host: string; controller: string; gateway: string; cntlid: number; changeCount: number; states: Record<string, AnaStateName> }
   | { type: 'host.aen'; host: string; controller: string; gateway: string; result: number }
   /** The host has read the ANA log page of a controller; at `tUs` it was there, `tookUs` after it was asked for. `status`: SCT << 8 | SC. */
   | { type: 'host.ana-log'; host: string; controller: string; gateway: string; tookUs: number; status: number }
@@ -112,7 +114,7 @@ export type EventBody =
   | { type: 'host.counters'; host: string; counters: Record<string, number> }
   | { type: 'mon.map'; epoch: number; gwEpoch: number; pool: string; group: string; gateways: MonitorGatewayView[] }
   /** The target's own word about its ANA groups (key: 1-based group) and listeners. `storeAddress`: the client that does its I/O, where the lab cannot know it otherwise. */
-  | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number; storeAddress?: string }
+  | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number; storeAddress?: string; /** R2Ts whose data has not come yet. */ awaitingData?: number }
   | { type: 'store.state'; epoch: number; blocklist: string[]; clients: { address: string; name: string; fenced: boolean }[]; droppedWrites?: number }
   /** A node's clock as measured: ours minus its monotonic clock, with the bound of the error of its events' times. */
   | { type: 'clock'; of: string; shiftUs: number; clockErrUs: number }
@@ -137,6 +139,8 @@ export type EventBody =
   | { type: 'fio.stats'; elapsedMs: number; reads: number; writes: number; bytesRead: number; bytesWritten: number; readIops: number; writeIops: number; errors: number } & FioProcessId
   /** What fio said at its end; what a checker finds in the artifacts counts, this is for people and scripts. */
   | { type: 'fio.result'; meaning: string; complete: boolean; reads: number; writes: number; bytesRead: number; bytesWritten: number; ioErrors: number; verifyErrors: number; messages: string[] } & FioProcessId
+  /** How much of the time something on the harness's machine waited for a processor, percent. Only where the kernel tells. */
+  | { type: 'machine.pressure'; fromUs: number; toUs: number; cpuWaitPercent: number }
   /** `process` = `ps:<name>`: seen from outside, where event-loop delays cannot be measured (−1). */
   | { type: 'self.watch'; process: string; pid: number; loopDelayMaxUs: number; loopDelayP99Us: number; cpuPercent: number; rssBytes: number; fromUs: number; toUs: number };
 

@@ -41,7 +41,7 @@ export type JournalOutcome = Extract<JournalRecord, { kind: 'complete' }>['outco
 
 /** Position in a list = value in the file. Append only. */
 export const whatNames = ['read', 'write'] as const satisfies readonly JournalOp[];
-export const purposeNames = ['load', 'probe', 'reread-at-once', 'reread-delayed'] as const satisfies readonly JournalPurpose[];
+export const purposeNames = ['load', 'probe', 'reread-at-once', 'reread-delayed', 'audit'] as const satisfies readonly JournalPurpose[];
 export const outcomeNames = ['ok', 'fail', 'info'] as const satisfies readonly JournalOutcome[];
 /** Kinds of a bad block; 0 is not used. */
 export const badNames = ['', 'torn', 'misdirected', 'wrong-namespace', 'foreign-run', 'garbage'] as const;

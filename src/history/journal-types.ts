@@ -24,7 +24,7 @@ export type BlockObservation =
 
 export type JournalRecord =
   /** Written to the journal before the operation may reach a wire. For a write, `version` is what it carries. */
-  | { kind: 'invoke'; op: number; tUs: number; what: 'read' | 'write'; purpose: 'load' | 'probe' | 'reread-at-once' | 'reread-delayed'; ns: number; slba: number; nlb: number; version: number }
+  | { kind: 'invoke'; op: number; tUs: number; what: 'read' | 'write'; purpose: 'load' | 'probe' | 'reread-at-once' | 'reread-delayed' | 'audit'; ns: number; slba: number; nlb: number; version: number }
   /** `blocks`: one observation per logical block of a read that ended ok, else empty. */
   | { kind: 'complete'; op: number; tUs: number; outcome: 'ok' | 'fail' | 'info'; status: number; code: string; path: string | null; sends: number; blocks: BlockObservation[] };
 

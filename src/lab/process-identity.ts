@@ -28,6 +28,18 @@ export function processStartTime(pid: number): string | undefined {
   }
 }
 
+/** Is this process stopped by a signal (state `T` of ps and /proc/PID/stat)? False for one that is not there. */
+export function isStopped(pid: number): boolean {
+  try {
+    const state = process.platform === 'linux'
+      ? readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')
+      : execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return state.startsWith('T');
+  } catch {
+    return false;
+  }
+}
+
 /** Is exactly the process that was recorded still there? */
 export function isSameProcess(recorded: { pid: number; startTime: string }): boolean {
   return processStartTime(recorded.pid) === recorded.startTime;

@@ -30,6 +30,10 @@ export interface GatewayNode {
   powered?(): boolean;
   /** Orderly end of the daemon (SIGTERM). */
   stop(): Promise<void>;
+  /** SIGSTOP: nothing of it runs any more, but its sockets stay. Ability `gateway.pause`. */
+  pause?(): Promise<void>;
+  /** SIGCONT. Harmless when it is not paused or no longer runs. */
+  resume?(): Promise<void>;
   /** A new incarnation, with a new store client address; a machine that is off is switched on first. Resolves when the process runs, not when it serves. */
   start(): Promise<void>;
   /** The addresses of its own listeners, by its own word. */
@@ -62,14 +66,30 @@ export interface HostNode {
   readonly name: string;
   /** Absent where the host has no block devices that fio could open. */
   readonly fio?: FioNode;
-  /** Connects every path; resolves when all namespaces have a usable path. */
-  connect(): Promise<void>;
+  /**
+   * Connects every path; resolves when all namespaces have a usable path, or with those that got none in time:
+   * gateways that serve and a host that finds nothing there are a finding, not a broken lab.
+   */
+  connect(): Promise<void | { missing: string[] }>;
   /** Emits a host.inventory event with this label. */
   inventory(label: string): Promise<void>;
   startLoad(): Promise<void>;
   stopLoad(): Promise<void>;
   reread(pass: 'at-once' | 'delayed'): Promise<void>;
+  /** Reads on every path that is inaccessible now and must refuse it. Absent where a host cannot choose its paths. */
+  audit?(): Promise<{ answered: number; refused: number }>;
+  /**
+   * Withholds the data phase of up to `perNamespace` writes to each of these namespaces that go through the
+   * gateway, and keeps their association open even when the host gives it up. Resolves with those held once
+   * there are as many, or when no more came in time. Ability `host.hold-write`.
+   */
+  holdWrites?(gateway: string, nsids: readonly number[], perNamespace: number): Promise<HeldWrite[]>;
+  /** Sends what was held. `dropped`: its connection was gone. */
+  releaseWrites?(): Promise<{ sent: number; dropped: number }>;
 }
+
+/** A write whose command the gateway has and whose data it waits for. */
+export interface HeldWrite { nsid: number; slba: number; nlb: number }
 
 /** Administrator's access to the monitor. */
 export interface MonitorNode {
@@ -85,6 +105,10 @@ export interface LinkNode {
 
 export interface StoreNode {
   state(): Promise<{ epoch: number; blocklist: string[] }>;
+  /** Holds every mutation of this gateway's present store client from now on, before it is executed. Ability `store.hold`. */
+  holdWrites?(gateway: string): Promise<void>;
+  /** Lets them go on, in order; returns how many there were. */
+  releaseWrites?(gateway: string): Promise<number>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { CommandReply } from './client.js';
-import type { GatewayMonitorModel } from './model/model.js';
+import type { MonitorModel } from './model/model.js';
 import { Errno, type CommandResult, type MonitorEffect } from './model/types.js';
 
 /** What executes blocklist requests: in the loopback lab the block store, in a test an array. */
@@ -12,7 +12,7 @@ export interface BlocklistStore {
 export type MonitorCommand = Readonly<Record<string, string | number>>;
 
 export interface CommandContext {
-  model: GatewayMonitorModel;
+  model: MonitorModel;
   store: BlocklistStore;
   nowMs: () => number;
   /** Carries out what a command has changed, before it is answered. */
@@ -32,7 +32,7 @@ type Handler = (context: CommandContext, command: MonitorCommand) => CommandRepl
 const text = (output: string): CommandReply => ({ code: 0, status: '', output });
 const isPretty = (command: MonitorCommand): boolean => command['format'] !== 'json';
 
-function change(run: (model: GatewayMonitorModel, nowMs: number, pool: string, group: string, id: string) => CommandResult): Handler {
+function change(run: (model: MonitorModel, nowMs: number, pool: string, group: string, id: string) => CommandResult): Handler {
   return ({ model, nowMs, apply }, command) => {
     // An empty group is a group: older clusters have one.
     const group = String(command['group'] ?? '');

@@ -3,7 +3,7 @@ import { nowUs, sleep } from '../util/clock.js';
 import { messageOf } from '../util/errors.js';
 import type { CommandReply } from './client.js';
 import { answerCommand, type BlocklistStore, type MonitorCommand } from './commands.js';
-import { GatewayMonitorModel } from './model/model.js';
+import { GatewayMonitorModel, type MonitorModel } from './model/model.js';
 import { Errno, type MonitorEffect, type MonitorTimers } from './model/types.js';
 import {
   clientMessageSchema, encodeMessage, MessageReader, MonitorError, MonitorLimit, protocolVersion,
@@ -15,6 +15,8 @@ export interface MonitorServerOptions {
   listen: { host: string; port: number };
   timers: MonitorTimers;
   store: BlocklistStore;
+  /** Puts something between the server and its model; the model's own rules stay as they are. */
+  wrapModel?: (model: MonitorModel) => MonitorModel;
   /** Pause before a blocklist request that failed is tried again, milliseconds. Default 100. */
   blocklistRetryMs?: number;
   /** Called after each change of the map, with the new global epoch. */
@@ -39,7 +41,7 @@ interface Session {
  * address. A lost connection means nothing to the model, as in Ceph: only beacons count.
  */
 export class MonitorServer {
-  readonly model: GatewayMonitorModel;
+  readonly model: MonitorModel;
   private readonly options: MonitorServerOptions;
   private readonly server: Server;
   /** Every open socket, of refused connections too. */
@@ -52,7 +54,8 @@ export class MonitorServer {
   private constructor(options: MonitorServerOptions) {
     this.options = options;
     this.log = options.log ?? (() => undefined);
-    this.model = new GatewayMonitorModel({ timers: options.timers, nowMs: nowMs() });
+    const model = new GatewayMonitorModel({ timers: options.timers, nowMs: nowMs() });
+    this.model = options.wrapModel?.(model) ?? model;
     this.server = createServer({ noDelay: true }, (socket) => this.accept(socket));
   }
 

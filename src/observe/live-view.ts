@@ -16,6 +16,9 @@ export class LiveView {
   readonly #waiters = new Set<() => void>();
   monitor: MonitorGatewayView[] = [];
 
+  /** Mutations of fenced clients that the store has refused so far, by its own count. */
+  droppedWrites = 0;
+
   /** Sums for the status line. */
   iops = 0;
   bytesPerSecond = 0;
@@ -38,6 +41,9 @@ export class LiveView {
         break;
       case 'gw.state':
         this.#gatewayStates.set(event.gateway, event);
+        break;
+      case 'store.state':
+        this.droppedWrites = event.droppedWrites ?? this.droppedWrites;
         break;
       case 'io.stats':
         this.#applyIo(event);

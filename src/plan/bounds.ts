@@ -103,6 +103,23 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     { name: 'reconnect', ms: 2 * t.reconnectDelayMs, reason: 'one attempt may come too early, the next succeeds' },
     observation, noise,
   ];
+  const silence: Term[] = [
+    longerOf({ name: 'keep-alive', ms: 1.5 * t.katoMs, reason: 'keep-alives are sent every half KATO and time out after KATO' }, sum('detection', detection)),
+    promotion, noise,
+  ];
+  const return_: Term[] = [
+    gatewayStart,
+    { name: 'CREATED to AVAILABLE', ms: 3 * t.beaconMs, reason: 'first map, second beacon, listeners open' },
+    { name: 'reconnect', ms: 2 * t.reconnectDelayMs, reason: 'one attempt may come too early, the next succeeds' },
+  ];
+  const overlap: Term[] = [
+    ...return_,
+    longerOf({ name: 'I/O timeout', ms: t.ioTimeoutMs, reason: 'commands in a cut-off gateway end only by the host’s timeout' }, sum('detection', detection)),
+    { name: 'suppression', ms: Math.max(t.skipFailoversMs, t.deleteSuppressMs), reason: 'a gateway that comes back soon after it went, or a delete, suppresses failovers of the whole group' },
+    { name: 'monitor ticks', ms: shape.gateways * t.monTickMs, reason: 'a taker that is in a transition takes nothing else before the next tick; one group after the other at worst' },
+    { name: 'failback', ms: t.failbackMs + 2 * t.beaconMs, reason: 'a failback that was under way ends first' },
+    promotion, noise,
+  ];
   return [
     bound('quietStall', [noise]),
     bound('failoverStall', failover),
@@ -111,6 +128,25 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     bound('listenerStall', listener),
     bound('ioTimeoutStall', ioTimeout),
     bound('failbackStall', failback),
+    bound('silentStall', silence),
+    bound('rebootStall', [
+      ...return_,
+      { name: 'monitor tick', ms: t.monTickMs, reason: 'one decision may wait for the tick' },
+      { name: 'failback', ms: t.failbackMs + 2 * t.beaconMs, reason: 'a start that took longer than the grace ends in a takeover and a failback' },
+      noise,
+    ]),
+    bound('linkResume', [{ name: 'reconnect', ms: 2 * t.reconnectDelayMs, reason: 'an attempt that began before the heal may still fail, the next succeeds' }, promotion, noise]),
+    bound('heldWriteStall', [
+      { name: 'I/O timeout', ms: t.ioTimeoutMs, reason: 'the held writes end by it' },
+      { name: 'reconnect', ms: 2 * t.reconnectDelayMs, reason: 'the host gives the whole controller up for them and connects anew' },
+      noise,
+    ]),
+    bound('removalNotice', [{ name: 'monitor tick', ms: t.monTickMs, reason: 'a delete is in the map at once, or with the next tick' }, noise]),
+    bound('zombieOverlap', [{ name: 'notice', ms: t.beaconMs, reason: 'the store’s notice that it is fenced, or the answer to its next beacon' }, noise]),
+    bound('overlapStall', overlap),
+    bound('overlapHome', [...overlap, observation]),
+    bound('overlapHomeBoot', [boot, ...overlap, observation]),
+    bound('silentAwait', [...silence, observation, noise]),
     bound('storeResume', [{ name: 'resume', ms: t.beaconMs, reason: 'the store client’s connection carries on, or reconnects and re-sends' }, noise]),
     bound('monitorSilenceOverlap', [
       { name: 'disconnect panic', ms: t.disconnectPanicMs, reason: 'a gateway that the monitor does not reach ends itself by then' },

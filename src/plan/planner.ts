@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { faultSpecs, type FaultConsequences } from '../fault/specs.js';
+import { faultSpecs } from '../fault/specs.js';
 import { usageError } from '../util/errors.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
+import { deriveExpectations, hasOverlap, loadedGroupsOf } from './expectations.js';
 import { resolveFioJobs } from './fio.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
 import { nominalPlatform } from './platform.js';
@@ -66,7 +67,8 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
     ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
-  const steps = resolveSteps(where, scenario.steps, topology, random.fork('targets'), expect);
+  const steps = resolveSteps(where, scenario.steps, topology, random.fork('targets'));
+  deriveExpectations(steps, topology, expect);
   const known = new Set(bounds.map((bound) => bound.name));
   for (const name of boundNamesOf(steps, expect)) {
     if (!known.has(name)) throw usageError('UNKNOWN_BOUND', `${where}: no bound is named ${name}`, `Bounds: ${[...known].join(', ')}`);
@@ -161,7 +163,7 @@ function uuidOf(random: Random): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, random: Random, expect: Expectations): PlanStep[] {
+function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, random: Random): PlanStep[] {
   const injected = new Map<string, { target: string; fault: keyof typeof faultSpecs; healed: boolean }>();
   const resolved: PlanStep[] = [];
   steps.forEach((step, index) => {
@@ -175,8 +177,7 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
         if (injected.has(step.id)) throw usageError('BAD_SCENARIO', `${at}: a second fault has the id ${step.id}`);
         const target = resolveTarget(at, step.target, topology, random);
         injected.set(step.id, { target, fault: step.fault, healed: false });
-        addConsequences(step.id, step.fault, target, topology, expect);
-        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {} });
+        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {}, ...(step.confirm === undefined ? {} : { confirm: step.confirm }) });
         break;
       }
       case 'await':
@@ -188,14 +189,14 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
             resolved.push({ do: 'await', condition: { kind: 'takeover', group, not: fault.target }, bound: step.bound ?? faultSpecs[fault.fault].consequences.takeoverBound });
           }
         } else {
-          resolved.push({ do: 'await', condition: { kind: 'home' }, bound: step.bound ?? (boots(steps) ? 'homeAwaitBoot' : 'homeAwait') });
+          resolved.push({ do: 'await', condition: { kind: 'home' }, bound: step.bound ?? '' });
         }
         break;
       case 'heal': {
         const fault = injected.get(step.id);
         if (fault === undefined || fault.healed) throw usageError('BAD_SCENARIO', `${at}.id: no fault ${step.id} is there to be healed`);
         fault.healed = true;
-        resolved.push({ do: 'heal', id: step.id });
+        resolved.push({ do: 'heal', id: step.id, ...(step.confirm === undefined ? {} : { confirm: step.confirm }) });
         break;
       }
     }
@@ -203,7 +204,10 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
   for (const [id, fault] of injected) {
     if (!fault.healed) throw usageError('BAD_SCENARIO', `${where}: the fault ${id} is never healed`, 'Every inject needs a heal: the end of a scenario is judged on a healthy lab.');
   }
-  return resolved;
+  // Until here it was not known whether faults overlap, which decides how long the way home may take.
+  const boot = boots(steps) ? 'Boot' : '';
+  const home = `${hasOverlap(resolved) ? 'overlapHome' : 'homeAwait'}${boot}`;
+  return resolved.map((step) => (step.do === 'await' && step.bound === '' ? { ...step, bound: home } : step));
 }
 
 function boots(steps: ScenarioStep[]): boolean {
@@ -219,26 +223,6 @@ function resolveTarget(at: string, target: string, topology: Topology, random: R
     : topology.gateways.find((g) => g.anaGroup === Number(group));
   if (gateway === undefined) throw usageError('BAD_SCENARIO', `${at}.target: ${target} does not exist in this lab`, `Gateways: ${topology.gateways.map((g) => g.name).join(', ')}`);
   return gateway.name;
-}
-
-/** Groups owned by a gateway that have namespaces; a group without any has nothing that a host could see. */
-function loadedGroupsOf(gateway: string, topology: Topology): number[] {
-  return topology.gateways.filter((g) => g.name === gateway && topology.namespaces.some((n) => n.anaGroup === g.anaGroup)).map((g) => g.anaGroup);
-}
-
-/** What any fault means where there is no second gateway: I/O waits for the heal, and then for the gateway's return. */
-const aloneConsequences: Pick<FaultConsequences, 'stalls' | 'overlaps' | 'takeover'> = {
-  stalls: [{ when: 'inject', bound: 'homeAwait', untilHeal: true, reason: 'there is no other gateway in the group, so that I/O waits for this one to come back' }],
-  overlaps: [],
-  takeover: { expected: false, reason: 'there is no other gateway in the group' },
-};
-
-function addConsequences(id: string, fault: keyof typeof faultSpecs, target: string, topology: Topology, expect: Expectations): void {
-  const groups = loadedGroupsOf(target, topology);
-  const { stalls, overlaps, takeover } = topology.gateways.length > 1 ? faultSpecs[fault].consequences : aloneConsequences;
-  expect.stalls.push(...stalls.map((stall) => ({ ...stall, fault: id, groups })));
-  expect.overlaps.push(...overlaps.map((overlap) => ({ ...overlap, fault: id, groups })));
-  expect.takeovers.push(...groups.map((group) => ({ fault: id, group, ...takeover })));
 }
 
 function* boundNamesOf(steps: PlanStep[], expect: Expectations): Generator<string> {

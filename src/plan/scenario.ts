@@ -27,6 +27,7 @@ const labSchema = z.strictObject({
   ioQueues: z.int().min(1).max(16),
   headerDigest: z.boolean(),
   dataDigest: z.boolean(),
+  onFenced: z.enum(['end', 'stay']),
   timeScale: z.number().min(0.05).max(10),
   timers: timersSchema,
 }).partial();
@@ -40,6 +41,7 @@ const workloadSchema = z.strictObject({
   idleNamespaces: z.int().min(0),
   probePeriodMs: z.int().min(10),
   delayedRereadMs: z.int().min(0),
+  rereadForMs: z.int().min(0).max(86_400_000),
 }).partial();
 
 /**
@@ -55,6 +57,8 @@ const stepSchema = z.discriminatedUnion('do', [
   z.strictObject({
     do: z.literal('inject'), id: identifier, fault: z.enum(faultNames), target: targetSchema,
     params: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])).optional(),
+    /** `later`: the next step follows at once, and the confirmation is waited for before the next step that injects nothing. */
+    confirm: z.literal('later').optional(),
   }),
   z.discriminatedUnion('what', [
     /** Waits until another gateway serves the groups of the fault's target. */
@@ -62,7 +66,7 @@ const stepSchema = z.discriminatedUnion('do', [
     /** Waits until every ANA group is optimized once, at its own gateway. */
     z.strictObject({ do: z.literal('await'), what: z.literal('home'), bound: z.string().optional() }),
   ]),
-  z.strictObject({ do: z.literal('heal'), id: identifier }),
+  z.strictObject({ do: z.literal('heal'), id: identifier, /** As for an injection, until the next step that heals nothing. */ confirm: z.literal('later').optional() }),
 ]);
 
 export const scenarioSchema = z.strictObject({

@@ -75,6 +75,8 @@ export interface LabShape {
   ioQueues: number;
   headerDigest: boolean;
   dataDigest: boolean;
+  /** What a blocklisted gateway does: `end` itself (the default), or `stay` and answer every I/O with a path error until the monitor tells it to go. */
+  onFenced?: 'end' | 'stay';
   timers: LabTimers;
 }
 
@@ -117,6 +119,8 @@ export interface StampWorkload {
   probePeriodMs: number;
   /** Wait between the re-read at once and the delayed one, milliseconds. */
   delayedRereadMs: number;
+  /** The delayed re-read is repeated, each time after `delayedRereadMs`, until this much time has passed. Default 0: once. */
+  rereadForMs?: number;
 }
 
 export interface TopologyNamespace {
@@ -160,10 +164,10 @@ export type AwaitCondition =
 export type PlanStep =
   | { do: 'phase'; name: string }
   | { do: 'run'; forMs: number }
-  | { do: 'inject'; id: string; fault: string; target: string; params: Record<string, number | string | boolean> }
+  | { do: 'inject'; id: string; fault: string; target: string; params: Record<string, number | string | boolean>; /** The next step does not wait for the confirmation. */ confirm?: 'later' }
   /** `bound`: name of the bound after which the wait gives up (and a checker will fail for it). */
   | { do: 'await'; condition: AwaitCondition; bound: string }
-  | { do: 'heal'; id: string };
+  | { do: 'heal'; id: string; confirm?: 'later' };
 
 /** What may be slow or double, for which groups, from when on, and for how long. Everything else may not. */
 export interface StallAllowance {
@@ -176,6 +180,8 @@ export interface StallAllowance {
   bound: string;
   /** The window ends only with the heal, whatever the bound (I/O cannot go on while the fault lasts). */
   untilHeal?: boolean;
+  /** The window ends only with this injection or heal of another fault, where that is what lets I/O go on. */
+  until?: { fault: string; when: 'inject' | 'heal' };
   reason: string;
 }
 export interface OverlapAllowance {
@@ -199,6 +205,10 @@ export interface Expectations {
   failedIoMax: number;
   /** Limits of metrics, on top of what the checkers demand by themselves; absent: none. */
   thresholds?: Threshold[];
+  /** How often a group may become optimized somewhere in the whole run; more is a failover storm. Groups that are not named: never. */
+  anaChanges?: { group: number; max: number }[];
+  /** Faults that keep writes half-way at a gateway while its path fails over: newer data has to be in their blocks before the heal releases them. */
+  heldWrites?: { fault: string; gateway: string; groups: number[] }[];
 }
 
 export interface Plan {

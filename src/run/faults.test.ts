@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { faultDrivers } from '../fault/drivers.js';
 import { abilities, faultNames, type Ability } from '../fault/specs.js';
@@ -19,14 +20,23 @@ class HollowLab {
     return call === this.failing ? Promise.reject(new Error('no')) : Promise.resolve();
   };
   readonly gateways = new Map(['gw1', 'gw2'].map((name) => [name, {
-    name, pid: process.pid, kill: () => this.#note('kill'), stop: () => this.#note('stop'), start: () => this.#note('start'),
+    // No process has this pid.
+    name, pid: 2 ** 30, kill: () => this.#note('kill'), stop: () => this.#note('stop'), start: () => this.#note('start'),
+    pause: () => this.#note('pause'), resume: () => this.#note('resume'),
     listeners: () => Promise.resolve(['a:1']), powerOff: () => this.#note('powerOff'), powered: () => true, alive: (pid: number) => Promise.resolve(processStartTime(pid) !== undefined),
     removeListeners: () => this.#note('removeListeners'), addListeners: () => this.#note('addListeners'),
   }]));
-  readonly host = { name: 'host1' };
+  readonly host = {
+    name: 'host1',
+    holdWrites: () => this.#note('holdWrites').then(() => [{ nsid: 1, slba: 0, nlb: 1 }]),
+    releaseWrites: () => this.#note('releaseWrites').then(() => ({ sent: 1, dropped: 0 })),
+  };
+  readonly store = { holdWrites: () => this.#note('store hold'), releaseWrites: () => this.#note('store release').then(() => 1) };
   readonly monitor = { command: (c: Record<string, unknown>) => this.#note(String(c['prefix'])).then(() => ({ code: 0, status: '', output: '' })) };
   readonly links = { cut: (link: string) => this.#note(`cut ${link}`), heal: (link: string) => this.#note(`heal ${link}`) };
 }
+
+const controllerLost: HistoryEvent = { type: 'host.controller', host: 'host1', controller: 'nvme0', gateway: 'gw1', address: 'a:1', cntlid: 1, state: 'resetting', seq: 1, tUs: 1, wallMs: 0, node: 'host1', offUs: 0, errUs: 0 };
 
 /** An observation that never comes is waited for this long. */
 const confirmTimeoutMs = 300;
@@ -45,7 +55,8 @@ function planOf(fault: (typeof faultNames)[number]): Plan {
 }
 
 describe('FaultBoard', () => {
-  it.each(faultNames)('%s: an injection that nobody else saw is unconfirmed, and so is its heal', async (name) => {
+  // A hold is over once the gateway waits for nothing, and a gateway that nobody has heard of waits for nothing.
+  it.each(faultNames.filter((name) => name !== 'host.hold-write' && name !== 'gateway.pause'))('%s: an injection that nobody else saw is unconfirmed, and so is its heal', async (name) => {
     const lab = new HollowLab();
     const { faults, step, events } = board(lab, name);
     await faults.inject(step);
@@ -59,13 +70,71 @@ describe('FaultBoard', () => {
     expect(faults.current).toBeNull();
   });
 
+  it.each(['host.hold-write', 'gateway.pause'] as const)('%s: an injection that nobody else saw is unconfirmed', async (name) => {
+    const lab = new HollowLab();
+    const { faults, step, events } = board(lab, name);
+    await faults.inject(step);
+    expect(events.map((e) => e.phase)).toEqual(['injecting', 'injected', 'unconfirmed']);
+    await faults.heal('f');
+    expect(events[4]).toMatchObject({ phase: 'healed', observer: 'harness' });
+  });
+
+  it('does not call a pause healed while the kernel says that the process is stopped', async () => {
+    const lab = new HollowLab();
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'], { stdio: 'ignore' });
+    lab.gateways.get('gw1')!.pid = child.pid!;
+    lab.gateways.get('gw1')!.pause = () => Promise.resolve(void child.kill('SIGSTOP'));
+    const { faults, step, events } = board(lab, 'gateway.pause');
+    try {
+      await faults.inject(step);
+      await faults.heal('f');
+      expect(events.at(-1)).toMatchObject({ phase: 'heal-unconfirmed' });
+      lab.gateways.get('gw1')!.resume = () => Promise.resolve(void child.kill('SIGCONT'));
+      await faults.inject(step);
+      await faults.heal('f');
+      expect(events.at(-1)).toMatchObject({ phase: 'heal-confirmed', observer: 'kernel' });
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  it('tells a system that does not come back from a heal that did not take', async () => {
+    const lab = new HollowLab();
+    const { faults, step, events } = board(lab, 'gateway.kill');
+    await faults.inject(step);
+    lab.gateways.get('gw1')!.pid = process.pid;
+    await faults.heal('f');
+    expect(events.at(-1)).toMatchObject({ phase: 'heal-confirmed', observer: 'kernel' });
+    expect(events.at(-1)!.evidence).toContain('but the host’s controllers of it are none and the monitor says nothing');
+  });
+
+  it('leaves a confirmation for later where the step says so, and waits for it before the next step', async () => {
+    const lab = new HollowLab();
+    const { faults, step, events, view } = board(lab, 'gateway.kill');
+    await faults.inject({ ...step, confirm: 'later' });
+    expect(events.map((e) => e.phase)).toEqual(['injecting', 'injected']);
+    view.apply(controllerLost);
+    await faults.confirmations();
+    expect(events.map((e) => e.phase)).toEqual(['injecting', 'injected', 'confirmed']);
+  });
+
+  it('does not wait for a system to come back on which another fault still acts', async () => {
+    const lab = new HollowLab();
+    const { faults, step, events } = board(lab, 'gateway.kill');
+    await faults.inject(step);
+    await faults.inject({ ...step, id: 'cut', fault: 'partition.monitor' });
+    lab.gateways.get('gw1')!.pid = process.pid;
+    const before = Date.now();
+    await faults.heal('f');
+    expect(Date.now() - before).toBeLessThan(confirmTimeoutMs / 2);
+    expect(events.at(-1)).toMatchObject({ id: 'f', phase: 'heal-confirmed', observer: 'kernel' });
+  });
+
   it('confirms a kill by the host’s view and the kernel’s, not by its own word', async () => {
     const lab = new HollowLab();
     const { faults, step, events, view } = board(lab, 'gateway.kill');
-    lab.gateways.get('gw1')!.pid = 2 ** 30; // no such process
-    const lost: HistoryEvent = { type: 'host.controller', host: 'host1', controller: 'nvme0', gateway: 'gw1', address: 'a:1', cntlid: 1, state: 'resetting', seq: 1, tUs: 1, wallMs: 0, node: 'host1', offUs: 0, errUs: 0 };
     const injecting = faults.inject(step);
-    setTimeout(() => view.apply(lost), 20);
+    setTimeout(() => view.apply(controllerLost), 20);
     await injecting;
     expect(events.at(-1)).toMatchObject({ phase: 'confirmed', observer: 'host1' });
     expect(events.at(-1)!.evidence).toContain('resetting');

@@ -25,6 +25,7 @@ interface ActiveFault { step: InjectStep; driver: FaultDriver }
  */
 export class FaultBoard {
   readonly #active = new Map<string, ActiveFault>();
+  readonly #unconfirmed: Promise<void>[] = [];
   readonly #deps: FaultBoardDeps;
 
   constructor(deps: FaultBoardDeps) {
@@ -43,7 +44,8 @@ export class FaultBoard {
     const missing = faultSpecs[name].requires.filter((ability) => !this.#deps.lab.abilities.has(ability));
     if (missing.length > 0) throw infraError('MISSING_ABILITY', `${name} needs ${missing.join(', ')}, which this lab does not have`);
     const { lab, view, plan, signal } = this.#deps;
-    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, signal, confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers, plan.platform) });
+    const alone = (): boolean => ![...this.#active.values()].some((other) => other.step.id !== step.id && other.step.target === step.target);
+    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, params: step.params, signal, alone, confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers, plan.platform) });
     this.#active.set(step.id, { step, driver });
     this.#emit(step, 'injecting');
     let evidence: string;
@@ -53,12 +55,19 @@ export class FaultBoard {
       throw infraError('INJECT_FAILED', `${name} at ${step.target}: ${messageOf(error)}`, { cause: error });
     }
     this.#emit(step, 'injected', 'harness', evidence);
-    const confirmation = await driver.confirm();
-    if (confirmation === null) this.#emit(step, 'unconfirmed', 'harness', 'no independent observer saw it in time');
-    else this.#emit(step, 'confirmed', confirmation.observer, confirmation.evidence);
+    const confirmed = driver.confirm().then((confirmation) => {
+      if (confirmation === null) this.#emit(step, 'unconfirmed', 'harness', 'no independent observer saw it in time');
+      else this.#emit(step, 'confirmed', confirmation.observer, confirmation.evidence);
+    });
+    return this.#now(confirmed, step.confirm);
   }
 
-  async heal(id: string): Promise<void> {
+  /** Waits for the confirmations that steps have left for later. */
+  async confirmations(): Promise<void> {
+    await Promise.all(this.#unconfirmed.splice(0));
+  }
+
+  async heal(id: string, confirm?: 'later'): Promise<void> {
     const fault = this.#active.get(id);
     if (fault === undefined) return;
     this.#emit(fault.step, 'healing');
@@ -70,9 +79,19 @@ export class FaultBoard {
     }
     this.#active.delete(id);
     this.#emit(fault.step, 'healed', 'harness', evidence);
-    const confirmation = await fault.driver.confirmHealed();
-    if (confirmation === null) this.#emit(fault.step, 'heal-unconfirmed', 'harness', 'no independent observer saw it in time');
-    else this.#emit(fault.step, 'heal-confirmed', confirmation.observer, confirmation.evidence);
+    const confirmed = fault.driver.confirmHealed().then((confirmation) => {
+      if (confirmation === null) this.#emit(fault.step, 'heal-unconfirmed', 'harness', 'no independent observer saw it in time');
+      else this.#emit(fault.step, 'heal-confirmed', confirmation.observer, confirmation.evidence);
+    });
+    return this.#now(confirmed, confirm);
+  }
+
+  /** A confirmation that is waited for now, or noted for `confirmations`. */
+  #now(confirmed: Promise<void>, confirm: 'later' | undefined): Promise<void> {
+    if (confirm !== 'later') return confirmed;
+    confirmed.catch(() => undefined);
+    this.#unconfirmed.push(confirmed);
+    return Promise.resolve();
   }
 
   /** Undoes what is still injected, newest first, without waiting for confirmations. Never throws. */

@@ -6,6 +6,7 @@ import type { LabProvider, ProviderProgress } from '../lab/provider.js';
 import type { Lab } from '../lab/types.js';
 import { ResourceWatch } from '../observe/resources.js';
 import { LiveView } from '../observe/live-view.js';
+import { watchPressure } from '../observe/pressure.js';
 import { watchSelf } from '../observe/self-watch.js';
 import { boundMs } from '../plan/bounds.js';
 import type { AwaitCondition, LabPlatform, Plan, PlanStep } from '../plan/types.js';
@@ -87,6 +88,7 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
   let fio: RunFio | undefined;
   const startedUs = nowUs();
   const stopSelfWatch = watchSelf('harness', emit);
+  const stopPressureWatch = watchPressure(emit);
   // From outside, too: a paused or starved member cannot report itself.
   const resources = new ResourceWatch({
     processes: () => lab.processes(), emit: (event) => void history.append(event),
@@ -117,6 +119,7 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
   await board.healAll();
   clearInterval(ticker);
   stopSelfWatch();
+  stopPressureWatch();
   await resources.stop();
   emit({
     type: 'run.end', reason: failure !== undefined ? 'infra' : wasInterrupted ? 'interrupted' : 'completed',
@@ -177,7 +180,8 @@ interface Walk {
 async function walk(w: Walk): Promise<void> {
   const { plan, lab } = w;
   w.setPhase('connect');
-  await lab.host.connect();
+  const connected = await lab.host.connect();
+  if (connected !== undefined && connected.missing.length > 0) return unconnected(w, connected.missing);
   await awaitCondition(w, { kind: 'home' }, 'homeAwait', { needsIo: false });
   await lab.host.inventory('start');
   if (w.fio.wanted) {
@@ -202,15 +206,49 @@ async function walk(w: Walk): Promise<void> {
   if (w.signal.aborted) return;
   w.setPhase('reread-at-once');
   if (await reread(w, 'at-once')) {
-    w.setPhase('settle', `${plan.workload.delayedRereadMs} ms before the delayed re-read`);
-    await sleep(plan.workload.delayedRereadMs, w.signal);
-    if (w.signal.aborted) return;
-    w.setPhase('reread-delayed');
-    await reread(w, 'delayed');
+    await audit(w);
+    await rereadLater(w);
   }
   if (w.signal.aborted) return;
   await lab.host.inventory('end');
   w.setPhase('end');
+}
+
+/** The gateways serve, but the host found no path to some namespaces: that is judged, and there is nothing else to do. */
+async function unconnected(w: Walk, missing: string[]): Promise<void> {
+  const text = `no usable path to ${missing.join(', ')}`;
+  w.note?.(text);
+  w.emit({ type: 'log', level: 'error', message: text });
+  await w.lab.host.inventory('start');
+  await w.lab.host.inventory('end');
+  w.setPhase('end');
+}
+
+/** An audit of paths that refuse everything takes a moment; one that hangs is left, and its reads stay without an end. */
+const auditMaxMs = 10_000;
+
+async function audit(w: Walk): Promise<void> {
+  if (w.lab.host.audit === undefined || w.signal.aborted) return;
+  w.setPhase('audit');
+  const done = w.lab.host.audit();
+  done.catch(() => undefined);
+  const waited = new AbortController();
+  const result = await Promise.race([done, sleep(auditMaxMs, AbortSignal.any([waited.signal, w.signal])).then(() => undefined)]);
+  waited.abort();
+  w.emit({ type: 'log', level: result === undefined ? 'warn' : 'info', message: result === undefined ? `the audit was left after ${auditMaxMs} ms` : `audit: ${result.refused} reads on inaccessible paths refused, ${result.answered} answered` });
+}
+
+/** The delayed re-read, again and again for as long as the plan wants: what lands late may land at any time. */
+async function rereadLater(w: Walk): Promise<void> {
+  const { delayedRereadMs, rereadForMs = 0 } = w.plan.workload;
+  const untilUs = nowUs() + rereadForMs * 1_000;
+  do {
+    w.setPhase('settle', `${delayedRereadMs} ms before the delayed re-read`);
+    await sleep(delayedRereadMs, w.signal);
+    if (w.signal.aborted) return;
+    w.setPhase('reread-delayed');
+    if (!(await reread(w, 'delayed'))) return;
+  } while (nowUs() < untilUs && !w.signal.aborted);
 }
 
 /** A re-read moves at least this much each second on any machine that can run the lab at all, bytes. */
@@ -236,6 +274,7 @@ async function reread(w: Walk, pass: 'at-once' | 'delayed'): Promise<boolean> {
 }
 
 async function walkStep(w: Walk, step: PlanStep, index: number): Promise<void> {
+  if (step.do !== 'inject' && step.do !== 'heal') await w.board.confirmations();
   switch (step.do) {
     case 'phase':
       w.setPhase(step.name);
@@ -249,7 +288,7 @@ async function walkStep(w: Walk, step: PlanStep, index: number): Promise<void> {
       break;
     case 'heal':
       w.note?.(`heal ${step.id}`);
-      await w.board.heal(step.id);
+      await w.board.heal(step.id, step.confirm);
       break;
     case 'await':
       await awaitCondition(w, step.condition, step.bound, { needsIo: true });

@@ -1,149 +1,192 @@
 import type { EventOf, HistoryEvent } from '../history/events.js';
-import { deriveBounds } from '../plan/bounds.js';
-import { nominalPlatform } from '../plan/platform.js';
-import type { Bound, Plan } from '../plan/types.js';
+import { checkAudits } from './audits.js';
+import { checkChangeCounts } from './change-counts.js';
 import { HostView } from './host-view.js';
 import { Findings } from './result.js';
-import { allowanceWindows, boundOf, inTimeOrder, judgedPeriod } from './timeline.js';
-import type { AllowanceWindow } from './timeline.js';
+import { starvation } from './standstill.js';
+import { allowanceWindows, boundOf, faultRecords, healedUs, injectUs, inTimeOrder, judgedPeriod } from './timeline.js';
+import type { Period } from './timeline.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, ms, runStartUs, toMs } from './words.js';
 
-/** The three that say who serves an ANA group. */
-type View = 'monitor' | 'target' | 'host';
 /** Who is compared: the target is to do what the monitor says, and the host to see what the target does. */
-const pairs: readonly (readonly [View, View])[] = [['monitor', 'target'], ['target', 'host']];
+type Pair = 'monitor and target' | 'target and host';
 
 /** A time in which two views said different things about one gateway and group. */
-interface Disagreement { group: number; gateway: string; pair: readonly [View, View]; said: string; fromUs: number; toUs: number; event: number }
+interface Difference { group: number; gateway: string; pair: Pair; said: string }
+interface Disagreement extends Difference, Period { event: number }
 
 /**
- * Proves that the monitor's map, the targets' own ANA states and the hosts' paths said the same about who serves each
- * ANA group, apart from moments: each difference that lasted longer than the bound is named. While a fault is at work
- * (the windows of the plan's allowances) views differ by nature, and what they may cost is judged by other checkers.
+ * Proves that the monitor's map, the targets' own ANA states and the hosts' paths said the same about each ANA group,
+ * apart from moments. For each gateway that runs and each group:
  *
- * A gateway that does not run says nothing, and nothing is compared with it. `unknown`: one of the views is missing.
+ * - where the monitor has given it the group, the target serves and is optimized, and nowhere else;
+ * - what a host was told on a live controller is what the target itself says, and where the target is optimized some
+ *   host has a path that is.
+ *
+ * Each difference that lasted longer than the bound `agreement` is named. While a fault is at work (the windows of the
+ * plan's allowances, and for the gateway that it is aimed at until the system had time to recover) views differ by
+ * nature, and what they may cost is judged by other checkers.
+ *
+ * Further: a path that is inaccessible has refused every read that was sent on it on purpose, and an ANA log whose
+ * states changed has changed its change count.
+ *
+ * A gateway that does not run, or stands still, says nothing, and nothing is compared with it. `unknown`: one of the
+ * views is missing, or the machine kept a process from running for long enough to explain the difference.
  */
 export const agreement: Checker = {
   name: 'agreement',
-  proves: 'The monitor’s map, the targets’ ANA states and the hosts’ paths agreed on who serves each ANA group, but for moments.',
+  proves: 'The monitor’s map, the targets’ ANA states and the hosts’ paths agreed on every ANA group, but for moments, and inaccessible paths refused I/O.',
   async check(input: CheckInput) {
     const { plan, events } = input;
-    const findings = new Findings('agreement');
+    const findings = new Findings('agreement', starvation(input));
     const period = judgedPeriod(events);
-    for (const type of ['host.path', 'mon.map', 'gw.state'] as const) {
-      if (!events.some((event) => event.type === type)) findings.unknown(`no ${type} event: that view is missing`);
-    }
-    if (period === undefined || findings.count('unknown') > 0) {
-      if (period === undefined) findings.unknown('no host was observed, so there is no period to judge');
-      return findings.result('');
-    }
+    // Neither of these needs the other views.
+    const refused = await checkAudits(input, findings);
+    checkChangeCounts(input, findings);
+    const missing = (['host.path', 'mon.map', 'gw.state'] as const).filter((type) => !events.some((event) => event.type === type));
+    for (const type of missing) findings.unknown(`no ${type} event: that view is missing`);
+    if (period === undefined) findings.unknown('no host was observed, so there is no period to judge');
+    if (period === undefined || missing.length > 0) return findings.result('');
     const startUs = runStartUs(events);
-    const bound = agreementBound(plan);
+    const bound = boundOf(plan, 'agreement');
     const windows = allowanceWindows(plan, events, [...plan.expect.stalls, ...plan.expect.overlaps]);
+    const aimedAt = periodsUnderFault(input);
     let longestUs = 0;
     let brief = 0;
     for (const each of disagreements(input, period)) {
-      const unexcusedUs = longestOutside(each, windows.filter(({ groups }) => groups.includes(each.group)));
+      const excused = [...windows.filter(({ groups }) => groups.includes(each.group)), ...aimedAt.filter(({ gateway }) => gateway === each.gateway)];
+      const unexcused = longestOutside(each, excused);
+      const unexcusedUs = unexcused.toUs - unexcused.fromUs;
       longestUs = Math.max(longestUs, unexcusedUs);
       if (unexcusedUs <= bound.ms * 1_000) {
         brief += 1;
         continue;
       }
-      findings.fail(
-        `${each.pair[0]} and ${each.pair[1]} disagreed about ${each.gateway} and ANA group ${each.group} for ${ms(each.toUs - each.fromUs)} from ${at(each.fromUs, startUs)}: ${each.said} (${ms(unexcusedUs)} of it outside of any fault; bound ${bound.name} = ${ms(bound.ms * 1_000)})`,
-        { tUs: each.fromUs, toUs: each.toUs, events: [each.event] },
+      findings.failInTime(
+        `${each.pair} disagreed about ${each.gateway} and ANA group ${each.group} for ${ms(each.toUs - each.fromUs)} from ${at(each.fromUs, startUs)}: ${each.said} (${ms(unexcusedUs)} of it outside of any fault; bound ${bound.name} = ${ms(bound.ms * 1_000)})`,
+        { tUs: unexcused.fromUs, toUs: unexcused.toUs, events: [each.event] },
       );
     }
     findings.metrics['disagreementMaxMs'] = toMs(longestUs);
     findings.metrics['disagreementBoundMs'] = bound.ms;
     findings.metrics['disagreementsBrief'] = brief;
-    return findings.result(`monitor, targets and hosts agreed on the owner of each ANA group; ${count(brief, 'difference')} lasted ${ms(longestUs)} at most outside of faults (bound ${ms(bound.ms * 1_000)})`);
+    return findings.result(`monitor, targets and hosts agreed on each ANA group; ${count(brief, 'difference')} lasted ${ms(longestUs)} at most outside of faults (bound ${ms(bound.ms * 1_000)}); ${count(refused, 'read')} on inaccessible paths refused`);
   },
 };
 
-/** A run that was planned before this bound existed is judged by what it would be now. */
-function agreementBound(plan: Plan): Bound {
-  const known = plan.bounds.find(({ name }) => name === 'agreement');
-  return known ?? boundOf({ ...plan, bounds: deriveBounds(plan.shape, plan.platform ?? nominalPlatform('loopback')) }, 'agreement');
-}
-
-/** What each view says now about each gateway and group; undefined: it says nothing. */
+/** What each view says now. */
 class Views {
   readonly #host = new HostView();
   readonly #targets = new Map<string, EventOf<'gw.state'>>();
+  readonly #groups: readonly number[];
+  readonly #gateways: readonly string[];
   #map: EventOf<'mon.map'> | undefined;
+
+  constructor({ plan }: CheckInput) {
+    this.#groups = [...new Set(plan.topology.namespaces.map(({ anaGroup }) => anaGroup))];
+    this.#gateways = plan.topology.gateways.map(({ name }) => name);
+  }
 
   /** False: the event changes no view. */
   apply(event: HistoryEvent): boolean {
     if (event.type === 'mon.map') this.#map = event;
     else if (event.type === 'gw.state') this.#targets.set(event.gateway, event);
-    else if (event.type === 'node' && (event.state === 'exited' || event.state === 'killed')) return this.#targets.delete(event.name);
+    else if (event.type === 'node' && ['exited', 'killed', 'paused'].includes(event.state)) return this.#targets.delete(event.name);
     else return this.#host.apply(event) !== undefined;
     return true;
   }
 
-  serves(view: View, gateway: string, group: number): boolean | undefined {
-    const target = this.#targets.get(gateway);
-    // Without a running target there is nothing that could do, or be seen to do, what the monitor says.
-    if (target === undefined || !target.serving) return undefined;
-    switch (view) {
-      case 'monitor': {
-        const state = this.#map?.gateways.find(({ id }) => id === gateway)?.states[String(group)];
-        return state === undefined ? undefined : state === 'ACTIVE' || state === 'WAIT_BLOCKLIST_CMPL';
+  /** The differences of this moment, by who differs about what. */
+  differences(): Map<string, Difference> {
+    const found = new Map<string, Difference>();
+    for (const gateway of this.#gateways) {
+      const target = this.#targets.get(gateway);
+      if (target === undefined) continue;
+      for (const group of this.#groups) {
+        const add = (pair: Pair, who: string, said: string): unknown => found.set(`${pair} ${who} ${gateway} ${group}`, { group, gateway, pair, said });
+        this.#compareMonitor(target, group, (said) => add('monitor and target', 'monitor', said));
+        if (target.serving) this.#compareHosts(target, group, (who, said) => add('target and host', who, said));
       }
-      case 'target':
-        return target.ana[String(group)] === 'optimized';
-      case 'host':
-        return this.#host.owners(group).has(gateway);
     }
+    return found;
+  }
+
+  #compareMonitor(target: EventOf<'gw.state'>, group: number, differ: (said: string) => void): void {
+    const entry = this.#map?.gateways.find(({ id }) => id === target.gateway);
+    const state = entry?.states[String(group)];
+    if (entry === undefined || state === undefined) return;
+    const given = state === 'ACTIVE' || state === 'WAIT_BLOCKLIST_CMPL';
+    if (!target.serving) {
+      // One that starts, or has ended itself, is not available either; nothing else excuses that a group's owner serves nothing.
+      if (given && entry.availability === 'AVAILABLE') differ(`monitor says ${state}, target says that it does not serve`);
+    } else if (given !== (target.ana[String(group)] === 'optimized')) {
+      differ(`monitor says ${state}, target says ${stateOf(target, group)}`);
+    }
+  }
+
+  #compareHosts(target: EventOf<'gw.state'>, group: number, differ: (who: string, said: string) => void): void {
+    const says = stateOf(target, group);
+    let reached = false;
+    for (const path of this.#host.paths()) {
+      if (path.gateway !== target.gateway || path.anaGroup !== group || path.controllerState !== 'live') continue;
+      reached = true;
+      if (says !== path.ana) differ(path.host, `target says ${says}, ${path.host} says ${path.ana} (namespace ${path.nsid})`);
+    }
+    if (says === 'optimized' && !reached) differ('', 'target says optimized, and no host has a live path to it');
   }
 }
 
-function* disagreements({ plan, events }: CheckInput, period: { fromUs: number; toUs: number }): Generator<Disagreement> {
-  const views = new Views();
+function stateOf(target: EventOf<'gw.state'>, group: number): string {
+  return target.ana[String(group)] ?? 'nothing';
+}
+
+function* disagreements(input: CheckInput, period: Period): Generator<Disagreement> {
+  const views = new Views(input);
   const open = new Map<string, Disagreement>();
-  const groups = [...new Set(plan.topology.namespaces.map(({ anaGroup }) => anaGroup))];
-  const gateways = plan.topology.gateways.map(({ name }) => name);
   let reachedUs = period.fromUs;
-  for (const event of inTimeOrder(events)) {
+  for (const event of inTimeOrder(input.events)) {
     if (event.tUs > period.toUs) break;
     if (!views.apply(event)) continue;
     reachedUs = Math.max(reachedUs, event.tUs);
-    for (const group of groups) {
-      for (const gateway of gateways) {
-        for (const pair of pairs) {
-          const key = `${group} ${gateway} ${pair[0]}`;
-          const [a, b] = [views.serves(pair[0], gateway, group), views.serves(pair[1], gateway, group)];
-          const before = open.get(key);
-          if (a !== undefined && b !== undefined && a !== b) {
-            if (before === undefined) {
-              open.set(key, { group, gateway, pair, said: `${pair[0]} says ${words(a)}, ${pair[1]} says ${words(b)}`, fromUs: reachedUs, toUs: reachedUs, event: event.seq });
-            }
-          } else if (before !== undefined) {
-            open.delete(key);
-            yield { ...before, toUs: reachedUs };
-          }
-        }
-      }
+    const differences = views.differences();
+    for (const [key, each] of open) {
+      if (differences.has(key)) continue;
+      open.delete(key);
+      yield { ...each, toUs: reachedUs };
+    }
+    for (const [key, each] of differences) {
+      if (!open.has(key)) open.set(key, { ...each, fromUs: reachedUs, toUs: reachedUs, event: event.seq });
     }
   }
   for (const each of open.values()) yield { ...each, toUs: period.toUs };
 }
 
-function words(serves: boolean): string {
-  return serves ? 'it serves the group' : 'it does not';
+/** From each injection until the system must have recovered from it. */
+function periodsUnderFault({ plan, events }: CheckInput): (Period & { gateway: string })[] {
+  const recoveryUs = boundOf(plan, plan.expect.convergence).ms * 1_000;
+  const faults = faultRecords(events);
+  return plan.steps.flatMap((step) => {
+    const record = step.do === 'inject' ? faults.get(step.id) : undefined;
+    const fromUs = injectUs(record);
+    if (step.do !== 'inject' || fromUs === undefined) return [];
+    return [{ gateway: step.target, fromUs, toUs: (healedUs(record) ?? Infinity) + recoveryUs }];
+  });
 }
 
-/** The longest stretch of the disagreement that lies in no window. */
-function longestOutside(each: Disagreement, windows: readonly AllowanceWindow[]): number {
-  let longestUs = 0;
+/** The longest stretch of the disagreement that lies in none of the periods. */
+function longestOutside(each: Period, excused: readonly Period[]): Period {
+  let longest: Period = { fromUs: each.fromUs, toUs: each.fromUs };
+  const consider = (fromUs: number, toUs: number): void => {
+    if (toUs - fromUs > longest.toUs - longest.fromUs) longest = { fromUs, toUs };
+  };
   let reachedUs = each.fromUs;
-  for (const window of [...windows].sort((a, b) => a.fromUs - b.fromUs)) {
-    if (window.toUs <= reachedUs) continue;
-    if (window.fromUs >= each.toUs) break;
-    longestUs = Math.max(longestUs, window.fromUs - reachedUs);
-    reachedUs = Math.max(reachedUs, window.toUs);
+  for (const { fromUs, toUs } of [...excused].sort((a, b) => a.fromUs - b.fromUs)) {
+    if (toUs <= reachedUs) continue;
+    if (fromUs >= each.toUs) break;
+    consider(reachedUs, fromUs);
+    reachedUs = Math.max(reachedUs, toUs);
   }
-  return Math.max(longestUs, each.toUs - reachedUs);
+  consider(reachedUs, each.toUs);
+  return longest;
 }

@@ -1,6 +1,7 @@
 import { scanJournal } from './journal-scan.js';
 import type { JournalScan } from './journal-scan.js';
 import { Findings } from './result.js';
+import { starvation } from './standstill.js';
 import { listStalls } from './stalls.js';
 import type { Stall } from './stalls.js';
 import { boundOf, eventsOf, faultRecords, injectUs } from './timeline.js';
@@ -23,7 +24,7 @@ export const availability: Checker = {
   proves: 'No namespace went without completed I/O for longer than the bound of the moment, and no more I/O failed than allowed.',
   async check(input) {
     const { plan, events } = input;
-    const findings = new Findings('availability');
+    const findings = new Findings('availability', starvation(input));
     const startUs = runStartUs(events);
     const scan = await scanJournal(input);
     const stalls = await listStalls(input);
@@ -41,7 +42,7 @@ export const availability: Checker = {
     for (const stall of stalls) {
       const times = { tUs: stall.fromUs, toUs: stall.toUs, ...(stall.endedBy === undefined ? {} : { ops: [stall.endedBy.op] }) };
       if (stall.judgement === 'over') {
-        findings.fail(`${describe(stall)}: ${ms(stall.excessUs)} too long`, times);
+        findings.failInTime(`${describe(stall)}: ${ms(stall.excessUs)} too long`, times);
       } else if (stall.judgement === 'doubtful') {
         findings.unknown(`${describe(stall)}: ${ms(stall.excessUs)} too long, but the measuring process itself stood still for ${ms(stall.loopDelayUs)} of it`, times);
       } else if ((shown += 1) <= shownMax) {

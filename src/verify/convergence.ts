@@ -1,6 +1,7 @@
 import type { EventOf, HistoryEvent } from '../history/events.js';
 import { HostView, isOptimized } from './host-view.js';
 import { Findings } from './result.js';
+import { starvation } from './standstill.js';
 import { boundOf, faultRecords, healUs, inTimeOrder, injectUs, judgedPeriod } from './timeline.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, ms, runStartUs, toMs } from './words.js';
@@ -18,7 +19,7 @@ export const convergence: Checker = {
   proves: 'Every ANA group ended up optimized exactly once, at its own gateway, within the bound, and stayed there.',
   async check(input) {
     const { plan, events } = input;
-    const findings = new Findings('convergence');
+    const findings = new Findings('convergence', starvation(input));
     const startUs = runStartUs(events);
     const period = judgedPeriod(events);
     for (const type of ['host.path', 'mon.map', 'gw.state'] as const) {
@@ -44,14 +45,14 @@ export const convergence: Checker = {
       }
     }
     if (sinceUs === undefined) {
-      for (const why of state.missing()) findings.fail(`at the end (${at(period.toUs, startUs)}): ${why}`, { tUs: period.toUs });
+      for (const why of state.missing()) findings.failInTime(`at the end (${at(period.toUs, startUs)}): ${why}`, { tUs: fromUs, toUs: period.toUs });
       if (period.toUs < deadlineUs) {
         const early = new Findings('convergence');
         early.unknown(`the run ended ${ms(deadlineUs - period.toUs)} before the bound ${bound.name} = ${ms(bound.ms * 1000)} had passed, not yet converged: ${state.missing().join('; ')}`, { tUs: period.toUs });
         return early.result('');
       }
     } else if (sinceUs > deadlineUs) {
-      findings.fail(
+      findings.failInTime(
         `converged ${ms(sinceUs - fromUs)} after ${at(fromUs, startUs)}, bound ${bound.name} = ${ms(bound.ms * 1000)}; last missing: ${lastBroken?.why ?? 'nothing observed yet'}`,
         { tUs: fromUs, toUs: sinceUs, events: lastBroken === undefined ? [] : [lastBroken.event] },
       );

@@ -4,9 +4,10 @@ import { countedIo } from './path-io.js';
 import { activeBefore, fencingOf, groupSteps } from './monitor-order.js';
 import type { GroupStep } from './monitor-order.js';
 import { Findings } from './result.js';
+import { starvation } from './standstill.js';
 import { takeoversOf } from './takeovers.js';
 import type { Takeover } from './takeovers.js';
-import { boundOf, eventsOf } from './timeline.js';
+import { boundOf, eventsOf, judgedPeriod } from './timeline.js';
 import type { Plan } from '../plan/types.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, ms, runStartUs, toMs } from './words.js';
@@ -21,7 +22,7 @@ export const haResponse: Checker = {
   proves: 'Each ANA group moved, or stayed, as the plan expects, in legal steps of the monitor and with the old owner fenced first.',
   async check(input) {
     const { events } = input;
-    const findings = new Findings('ha-response');
+    const findings = new Findings('ha-response', starvation(input));
     const startUs = runStartUs(events);
     const steps = groupSteps(events);
     if (eventsOf(events, 'mon.map').length === 0) findings.unknown('no mon.map event: the monitor was never observed');
@@ -41,6 +42,7 @@ export const haResponse: Checker = {
       }
     }
     checkFencing(input, steps, findings);
+    checkChanges(input, steps, findings);
     findings.metrics['monitorSteps'] = steps.length;
     return findings.result(`${moved.length === 0 ? 'no takeover was in question' : moved.join('; ')}; ${count(steps.length, 'state change')} of the monitor, all legal`);
   },
@@ -57,7 +59,7 @@ async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Fi
   }
   if (tookOverUs === undefined) {
     const until = healUs === Infinity ? 'to the end' : `until its heal ${at(healUs, startUs)}`;
-    findings.fail(`after ${fault} (${at(injectUs!, startUs)}) no other gateway than ${ownerBefore} became optimized for ANA group ${group} ${until}, but ${takeover.reason}`, { tUs: injectUs!, toUs: Math.min(healUs, recordEndUs) });
+    findings.failInTime(`after ${fault} (${at(injectUs!, startUs)}) no other gateway than ${ownerBefore} became optimized for ANA group ${group} ${until}, but ${takeover.reason}`, { tUs: injectUs!, toUs: Math.min(healUs, recordEndUs) });
     return;
   }
   const tookUs = tookOverUs - injectUs!;
@@ -84,7 +86,7 @@ async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Fi
       gateway: takenBy!, nsUuids: members.map(({ uuid }) => uuid), writesOnly: needsWrite, failedOps: scan.failedOps, fromUs: tookOverUs, toUs: healUs,
     });
     if (counted === undefined || counted.kind === 'none') {
-      findings.fail(`${became} no ${what} completed through it before the heal`, more);
+      findings.failInTime(`${became} no ${what} completed through it before the heal`, more);
       return;
     }
     if (counted.kind === 'unknown') {
@@ -107,12 +109,44 @@ function checkStayed({ events }: CheckInput, takeover: Takeover, steps: readonly
   const { fault, group, injectUs, watchUntilUs, ownerBefore, tookOverUs, takenBy } = takeover;
   const active = steps.find((step) => step.group === group && step.gateway !== ownerBefore && ['ACTIVE', 'WAIT_BLOCKLIST_CMPL'].includes(step.to) && step.tUs >= injectUs! && step.tUs < watchUntilUs);
   if (tookOverUs !== undefined) {
-    findings.fail(`${takenBy} became optimized for ANA group ${group} ${ms(tookOverUs - injectUs!)} after ${fault}, but ${takeover.reason}`, { tUs: tookOverUs, events: [takeover.event!] });
+    findings.failInTime(`${takenBy} became optimized for ANA group ${group} ${ms(tookOverUs - injectUs!)} after ${fault}, but ${takeover.reason}`, { tUs: tookOverUs, events: [takeover.event!] });
   } else if (active !== undefined) {
-    findings.fail(`the monitor made ${active.gateway} ${active.to} for ANA group ${group} ${at(active.tUs, startUs)}, after ${fault}, but ${takeover.reason}`, { tUs: active.tUs, events: [active.event] });
+    findings.failInTime(`the monitor made ${active.gateway} ${active.to} for ANA group ${group} ${at(active.tUs, startUs)}, after ${fault}, but ${takeover.reason}`, { tUs: active.tUs, events: [active.event] });
   } else {
     moved.push(`ANA group ${group} stayed at ${ownerBefore} during ${fault}`);
   }
+}
+
+/**
+ * No group became optimized more often than the faults explain, by the monitor's maps and by the targets' own word.
+ * A machine that stood still can make a gateway look dead, so that then nothing is proved.
+ */
+function checkChanges(input: CheckInput, steps: readonly GroupStep[], findings: Findings): void {
+  const { plan, events } = input;
+  const period = judgedPeriod(events);
+  if (plan.expect.anaChanges === undefined || period === undefined) return;
+  for (const { group, max } of plan.expect.anaChanges) {
+    const inMaps = steps.filter(({ to, tUs, group: its }) => its === group && to === 'ACTIVE' && tUs >= period.fromUs && tUs <= period.toUs);
+    const atTargets = promotionsOf(input, group).filter((tUs) => tUs >= period.fromUs && tUs <= period.toUs);
+    const worst = Math.max(inMaps.length, atTargets.length);
+    findings.metrics[`group${group}.anaChanges`] = worst;
+    if (worst <= max) continue;
+    const text = `ANA group ${group} became optimized ${count(worst, 'time')} (${inMaps.length} by the monitor’s maps, ${atTargets.length} by the targets’ word), the faults explain ${max}`;
+    const tooMany = worst === inMaps.length ? inMaps[max]!.tUs : atTargets[max]!;
+    findings.failInTime(text, { tUs: period.fromUs, toUs: tooMany });
+  }
+}
+
+/** When targets began to say optimized for the group; the first word of a process is no change. */
+function promotionsOf({ events }: CheckInput, group: number): number[] {
+  const was = new Map<string, boolean>();
+  const promotions: number[] = [];
+  for (const { gateway, ana, tUs } of eventsOf(events, 'gw.state')) {
+    const is = ana[String(group)] === 'optimized';
+    if (is && was.get(gateway) === false) promotions.push(tUs);
+    was.set(gateway, is);
+  }
+  return promotions;
 }
 
 /** Wherever the monitor used WAIT_BLOCKLIST_CMPL, the old owner's clients must be fenced by the time of ACTIVE. */

@@ -1,7 +1,8 @@
 import type { EventOf } from '../history/events.js';
 import type { Topology } from '../plan/types.js';
 import { Findings } from './result.js';
-import { eventsOf } from './timeline.js';
+import { starvation } from './standstill.js';
+import { boundOf, eventsOf } from './timeline.js';
 import type { CheckInput, Checker } from './types.js';
 import { count } from './words.js';
 
@@ -20,8 +21,9 @@ const discoveryNqn = 'nqn.2014-08.org.nvmexpress.discovery';
 export const inventory: Checker = {
   name: 'inventory',
   proves: 'Every namespace and controller is there at the end, with unchanged identities.',
-  async check({ plan, events }: CheckInput) {
-    const findings = new Findings('inventory');
+  async check(input: CheckInput) {
+    const { plan, events } = input;
+    const findings = new Findings('inventory', starvation(input));
     const all = eventsOf(events, 'host.inventory');
     let controllers = 0;
     for (const { name } of plan.topology.hosts) {
@@ -31,8 +33,10 @@ export const inventory: Checker = {
       if (end === undefined) findings.unknown(`${name} has no inventory of the end`);
       for (const each of [start, end]) {
         if (each === undefined) continue;
-        checkNamespaces(each, plan.topology, findings);
-        controllers += checkControllers(each, plan.topology, findings);
+        // What is missing had the time to come that the way home may take.
+        const since = each.tUs - boundOf(plan, plan.expect.convergence).ms * 1000;
+        checkNamespaces(each, plan.topology, findings, since);
+        controllers += checkControllers(each, plan.topology, findings, since);
       }
       if (start !== undefined && end !== undefined) checkUnchanged(start, end, findings);
     }
@@ -44,13 +48,13 @@ export const inventory: Checker = {
   },
 };
 
-function checkNamespaces(inventoryEvent: Inventory, topology: Topology, findings: Findings): void {
+function checkNamespaces(inventoryEvent: Inventory, topology: Topology, findings: Findings, since: number): void {
   const where = `${inventoryEvent.host} at ${inventoryEvent.label}`;
   const more = { tUs: inventoryEvent.tUs, events: [inventoryEvent.seq] };
   for (const wanted of topology.namespaces) {
     const found = inventoryEvent.namespaces.filter(({ uuid }) => uuid === wanted.uuid);
     if (found.length !== 1) {
-      findings.fail(`${where}: namespace ${wanted.nsid} (${wanted.uuid}) is there ${found.length} times`, more);
+      findings.failInTime(`${where}: namespace ${wanted.nsid} (${wanted.uuid}) is there ${found.length} times`, more, since);
       continue;
     }
     const is = found[0]!;
@@ -58,14 +62,14 @@ function checkNamespaces(inventoryEvent: Inventory, topology: Topology, findings
       if (is[field] !== wanted[field]) findings.fail(`${where}: namespace ${wanted.nsid} has ${field} ${is[field]} instead of ${wanted[field]}`, more);
     }
     const missing = topology.gateways.filter(({ name }) => !is.gateways.includes(name)).map(({ name }) => name);
-    if (missing.length > 0) findings.fail(`${where}: namespace ${wanted.nsid} has no path through ${missing.join(', ')}`, more);
+    if (missing.length > 0) findings.failInTime(`${where}: namespace ${wanted.nsid} has no path through ${missing.join(', ')}`, more, since);
   }
   for (const { uuid, nsid } of inventoryEvent.namespaces) {
     if (!topology.namespaces.some((each) => each.uuid === uuid)) findings.fail(`${where}: namespace ${nsid} (${uuid}) is not in the topology`, more);
   }
 }
 
-function checkControllers(inventoryEvent: Inventory, topology: Topology, findings: Findings): number {
+function checkControllers(inventoryEvent: Inventory, topology: Topology, findings: Findings, since: number): number {
   const where = `${inventoryEvent.host} at ${inventoryEvent.label}`;
   const more = { tUs: inventoryEvent.tUs, events: [inventoryEvent.seq] };
   const controllers = inventoryEvent.controllers.filter(({ subnqn }) => subnqn !== discoveryNqn);
@@ -87,7 +91,7 @@ function checkControllers(inventoryEvent: Inventory, topology: Topology, finding
   for (const { name } of topology.gateways) {
     const here = controllers.filter(({ gateway }) => gateway === name);
     if (!here.some(({ state }) => state === 'live')) {
-      findings.fail(`${where}: no live controller at ${name} (${here.length === 0 ? 'none at all' : here.map(({ controller, state }) => `${controller} ${state}`).join(', ')})`, more);
+      findings.failInTime(`${where}: no live controller at ${name} (${here.length === 0 ? 'none at all' : here.map(({ controller, state }) => `${controller} ${state}`).join(', ')})`, more, since);
     }
   }
   return controllers.length;

@@ -33,6 +33,12 @@ export interface Tally {
   firstUs: number;
 }
 
+/** A read that an inaccessible path did not refuse. */
+export interface AnsweredAudit { host: string; op: number; fromUs: number; toUs: number; nsUuid: string; path: string | null }
+
+/** Answered audits that are kept; one proves as much as thousands. */
+const auditsMax = 100;
+
 /** What one reading of the journals tells the checkers that do not look into blocks. */
 export interface JournalScan {
   headers: JournalHeader[];
@@ -42,6 +48,8 @@ export interface JournalScan {
   /** Operations that the workload itself gave up at its end (code ABORTED); not in `failedOps`. */
   abortedOps: number;
   failedFirst: { host: string; op: number; tUs: number; code: string; status: number; outcome: string } | undefined;
+  /** Reads that were sent on purpose on paths that had to refuse them; in none of the other numbers but `operations`. */
+  audits: { refused: number; answered: AnsweredAudit[] };
   /** Operations whose end is missing. */
   unfinished: number;
   /** Final re-reads that ended ok, by `purpose:nsUuid`: blocks. */
@@ -132,6 +140,7 @@ class ScanFold {
   #abortedOps = 0;
   #failedFirst: JournalScan['failedFirst'];
   #unfinished = 0;
+  readonly #audits: JournalScan['audits'] = { refused: 0, answered: [] };
   #lastRecordUs = -Infinity;
   readonly #latency = new Uint32Array(PLAT_BINS);
   #latencyMaxUs = 0;
@@ -154,6 +163,7 @@ class ScanFold {
         if (state === undefined) return;
         open.set(each.op, { record: each, segment });
         this.#operations += 1;
+        if (each.purpose === 'audit') return;
         state.outstanding += 1;
         if (state.sinceUs < 0) state.sinceUs = tUs;
         return;
@@ -161,6 +171,7 @@ class ScanFold {
       const invoke = open.get(each.op);
       if (invoke === undefined) return;
       open.delete(each.op);
+      if (invoke.record.purpose === 'audit') return this.#audit(header, invoke.record, each);
       this.#complete(header, states[invoke.record.ns]!, invoke, each, segment);
     };
     const end = (): void => {
@@ -179,7 +190,7 @@ class ScanFold {
     const segmentOf = (tUs: number): number => this.#edges.filter((edge) => edge <= tUs).length;
     return {
       headers, problems,
-      operations: this.#operations, completedOk: this.#completedOk, failedOps: this.#failedOps, abortedOps: this.#abortedOps, failedFirst: this.#failedFirst, unfinished: this.#unfinished,
+      operations: this.#operations, completedOk: this.#completedOk, failedOps: this.#failedOps, abortedOps: this.#abortedOps, failedFirst: this.#failedFirst, unfinished: this.#unfinished, audits: this.#audits,
       rereadBlocks: this.#rereadBlocks,
       stalls: this.#stalls.sort((a, b) => b.toUs - b.fromUs - (a.toUs - a.fromUs)),
       stallFloorUs: this.#floorUs,
@@ -201,6 +212,13 @@ class ScanFold {
         return sum;
       },
     };
+  }
+
+  #audit(header: JournalHeader, invoke: InvokeRecord, record: CompleteRecord): void {
+    if (record.outcome !== 'ok') this.#audits.refused += 1;
+    else if (this.#audits.answered.length < auditsMax) {
+      this.#audits.answered.push({ host: header.host, op: record.op, fromUs: invoke.tUs, toUs: record.tUs, nsUuid: header.namespaces[invoke.ns]!.uuid, path: record.path });
+    }
   }
 
   #complete(header: JournalHeader, state: NamespaceState, invoke: { record: InvokeRecord; segment: number }, record: CompleteRecord, segment: number): void {

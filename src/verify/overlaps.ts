@@ -107,8 +107,8 @@ export function monitorOverlaps(events: readonly HistoryEvent[], endUs: number):
 
 /**
  * The targets' own word: two gateways that serve and say optimized for one group. The states are sampled, so an
- * overlap is only as exact as the samples. A gateway that exited or was killed says nothing any more, one
- * without listeners offers no path.
+ * overlap is only as exact as the samples. A gateway that exited, was killed or is paused says nothing any more,
+ * one without listeners offers no path.
  */
 export function targetOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
   const tracker = new OverlapTracker(() => 'target', (gateway) => gateway);
@@ -120,7 +120,7 @@ export function targetOverlaps(events: readonly HistoryEvent[], endUs: number): 
     if (event.type === 'gw.state') {
       gateway = event.gateway;
       if (event.serving && event.listeners.length > 0) groups = Object.entries(event.ana).flatMap(([group, ana]) => (ana === 'optimized' ? [group] : []));
-    } else if (event.type === 'node' && (event.state === 'exited' || event.state === 'killed')) {
+    } else if (event.type === 'node' && (event.state === 'exited' || event.state === 'killed' || event.state === 'paused')) {
       gateway = event.name;
     } else {
       continue;

@@ -1,3 +1,4 @@
+import type { Period } from './timeline.js';
 import type { CheckResult, Evidence, Verdict } from './types.js';
 
 /** Evidence entries that one check keeps per verdict; the rest is counted. A report of ten thousand lines helps nobody. */
@@ -17,9 +18,12 @@ export class Findings {
   details: Record<string, unknown> | undefined;
   readonly #evidence: Record<Verdict, Evidence[]> = { pass: [], unknown: [], infra: [], fail: [] };
   readonly #dropped: Record<Verdict, number> = { pass: 0, unknown: 0, infra: 0, fail: 0 };
+  readonly #starved: (period: Period) => string | undefined;
 
-  constructor(checker: string) {
+  /** `starved`: why a period proves nothing about lateness, if so (standstill.ts). */
+  constructor(checker: string, starved: (period: Period) => string | undefined = () => undefined) {
     this.checker = checker;
+    this.#starved = starved;
   }
 
   add(verdict: Verdict, evidence: Evidence): void {
@@ -29,6 +33,15 @@ export class Findings {
   }
   fail(text: string, more: Omit<Evidence, 'text'> = {}): void {
     this.add('fail', { text, ...more });
+  }
+  /**
+   * A violation in time (something took too long, or was missed): unknown where the machine was not fit to judge
+   * it. `sinceUs`: from when on it had time, if that is earlier than what the evidence is about.
+   */
+  failInTime(text: string, more: Omit<Evidence, 'text'> & { tUs: number }, sinceUs = more.tUs): void {
+    const why = this.#starved({ fromUs: sinceUs, toUs: more.toUs ?? more.tUs });
+    if (why === undefined) this.add('fail', { text, ...more });
+    else this.add('unknown', { text: `${text}; but ${why}`, ...more });
   }
   unknown(text: string, more: Omit<Evidence, 'text'> = {}): void {
     this.add('unknown', { text, ...more });

@@ -1,4 +1,4 @@
-import type { EventOf } from '../history/events.js';
+import type { HistoryEvent } from '../history/events.js';
 import type { Plan } from '../plan/types.js';
 import { coverageOf, holesIn, lookGapLimitUs, observes } from './coverage.js';
 import { TracedReads, withGap } from './look-gaps.js';
@@ -18,7 +18,7 @@ export const loopDelayShareOfTimers = 1 / 4;
 export const loopDelayShareOfQuietBound = 1 / 2;
 
 /** Roles of the processes whose delays the verdicts depend on (`fabric`: the links of the loopback lab). Each has to be watched. */
-const watchedRoles = ['harness', 'host', 'monitor', 'gateway', 'store', 'fabric'];
+export const watchedRoles: readonly string[] = ['harness', 'host', 'monitor', 'gateway', 'store', 'fabric'];
 
 /** The longest event-loop delay with which the verdicts still mean something, microseconds. */
 export function loopDelayLimitUs(plan: Plan): number {
@@ -65,7 +65,7 @@ function checkProcess({ events }: CheckInput, process: string, period: Period, l
     findings.unknown(`${process} has no self.watch event`);
     return 0;
   }
-  const absent = absences(eventsOf(events, 'node').filter(({ name }) => name === process), period);
+  const absent = absencesOf(events, process, period);
   const overlaps = ({ fromUs, toUs }: Period): boolean => absent.some((away) => away.fromUs < toUs && fromUs < away.toUs);
   let longestUs = 0;
   for (const watch of watches) {
@@ -91,7 +91,8 @@ function checkProcess({ events }: CheckInput, process: string, period: Period, l
 }
 
 /** When a node did not run: killed or exited until it was ready again, paused until it was resumed. */
-function absences(states: readonly EventOf<'node'>[], period: Period): Period[] {
+export function absencesOf(events: readonly HistoryEvent[], process: string, period: Period): Period[] {
+  const states = eventsOf(events, 'node').filter(({ name }) => name === process);
   const absent: Period[] = [];
   let awaySinceUs: number | undefined;
   for (const { state, tUs } of states) {

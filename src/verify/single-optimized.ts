@@ -3,6 +3,7 @@ import { hostOverlaps, monitorOverlaps, targetOverlaps } from './overlaps.js';
 import type { Overlap } from './overlaps.js';
 import { TracedReads, withGap } from './look-gaps.js';
 import { Findings } from './result.js';
+import { starvation } from './standstill.js';
 import type { AllowanceWindow, Period } from './timeline.js';
 import { allowanceWindows, eventsOf, faultRecords, healedUs, judgedPeriod } from './timeline.js';
 import type { CheckInput, Checker } from './types.js';
@@ -30,7 +31,7 @@ export const singleOptimized: Checker = {
   proves: 'No two gateways were optimized for one ANA group at the same time, beyond what the plan allows.',
   async check(input) {
     const { plan, events } = input;
-    const findings = new Findings('single-optimized');
+    const findings = new Findings('single-optimized', starvation(input));
     const startUs = runStartUs(events);
     const first = eventsOf(events, 'host.path')[0];
     const maps = eventsOf(events, 'mon.map');
@@ -56,7 +57,7 @@ export const singleOptimized: Checker = {
         if (resolutionUs > overlap.errUs) findings.note(`${text}: shorter than two samples (${ms(resolutionUs)})`, more);
         else findings.unknown(`${text}, no longer than the error of the two clocks (${ms(overlap.errUs)})`, more);
       } else {
-        findings.fail(text, more);
+        findings.failInTime(text, more);
       }
     };
     const host = hostOverlaps(events, period.toUs);

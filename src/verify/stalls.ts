@@ -1,7 +1,8 @@
 import { scanJournal } from './journal-scan.js';
 import type { RawStall } from './journal-scan.js';
+import { standstills, stoodStillUs } from './standstill.js';
 import type { AllowanceWindow, Period } from './timeline.js';
-import { allowanceWindows, boundOf, eventsOf, rolesOf } from './timeline.js';
+import { allowanceWindows, boundOf } from './timeline.js';
 import type { CheckInput } from './types.js';
 
 /**
@@ -41,13 +42,14 @@ export async function listStalls(input: CheckInput): Promise<Stall[]> {
   const windows = allowanceWindows(plan, events, plan.expect.stalls);
   const quiet = boundOf(plan, plan.expect.quietStall);
   const groupOf = new Map(plan.topology.namespaces.map(({ uuid, anaGroup }) => [uuid, anaGroup]));
-  const watches = measuringWatches(input);
+  // Those who issue and time the I/O.
+  const watches = standstills(input, ['host', 'harness']);
   return stalls.map((stall) => {
     const anaGroup = groupOf.get(stall.nsUuid) ?? 0;
     const durationUs = stall.toUs - stall.fromUs;
     const quietUs = quiet.ms * 1000;
     const best = measureStall(windows, anaGroup, stall, quietUs);
-    const loopDelayUs = best.excessUs > 0 ? loopDelayDuring(watches, stall) : 0;
+    const loopDelayUs = best.excessUs > 0 ? stoodStillUs(watches, stall) : 0;
     const judgement = best.excessUs <= 0 ? 'within' : best.excessUs <= loopDelayUs ? 'doubtful' : 'over';
     const { window } = best;
     return {
@@ -74,38 +76,4 @@ function excessIn(window: AllowanceWindow, stall: Period, quietUs: number): numb
   const earlyUs = Math.max(0, window.fromUs - stall.fromUs);
   const allowedEndUs = window.untilUs === undefined ? Math.max(stall.fromUs, window.fromUs) + window.boundUs : window.untilUs + window.boundUs;
   return Math.max(earlyUs - quietUs, stall.toUs - allowedEndUs);
-}
-
-/**
- * Event-loop delays up to this are every process's daily life (garbage collection, a busy core) and part of each
- * bound's machine noise. Only longer ones can excuse a stall; else a long stall would collect hundreds of them.
- */
-export const loopDelayNoiseUs = 50_000;
-
-interface Watch {
-  process: string;
-  fromUs: number;
-  toUs: number;
-  loopDelayMaxUs: number;
-}
-
-/** When the processes that issue and time the I/O stood still. */
-function measuringWatches({ plan, events }: CheckInput): Watch[] {
-  const roles = rolesOf(plan, events);
-  return eventsOf(events, 'self.watch').filter(({ process, loopDelayMaxUs }) => loopDelayMaxUs > loopDelayNoiseUs && ['host', 'harness'].includes(roles.get(process) ?? ''));
-}
-
-/**
- * The most that one process stood still during the stall: per watch event the longest delay it reports, no more
- * than the part of it that lies in the stall. Only the maximum of each event is known, so this counts one stop
- * per event and errs towards blaming the system under test.
- */
-function loopDelayDuring(watches: readonly Watch[], stall: RawStall): number {
-  const perProcess = new Map<string, number>();
-  for (const { process, fromUs, toUs, loopDelayMaxUs } of watches) {
-    const overlapUs = Math.min(toUs, stall.toUs) - Math.max(fromUs, stall.fromUs);
-    if (overlapUs <= 0) continue;
-    perProcess.set(process, (perProcess.get(process) ?? 0) + Math.min(loopDelayMaxUs, overlapUs));
-  }
-  return Math.max(0, ...perProcess.values());
 }

@@ -1,4 +1,6 @@
 import type { EventOf, FaultPhase, HistoryEvent } from '../history/events.js';
+import { deriveBounds } from '../plan/bounds.js';
+import { nominalPlatform } from '../plan/platform.js';
 import type { Bound, Plan } from '../plan/types.js';
 
 const ordered = new WeakMap<readonly HistoryEvent[], readonly HistoryEvent[]>();
@@ -63,9 +65,12 @@ export function healedUs(record: FaultRecord | undefined): number | undefined {
   return (record?.['heal-confirmed'] ?? record?.healed)?.tUs;
 }
 
-/** Bounds by name. A plan that names a bound it does not define is no plan: the checker that needs it throws. */
+/**
+ * Bounds by name. A plan that was stored before a bound existed gets it from its lab's timers and platform. A name that nobody
+ * knows is no bound: the checker that needs it throws.
+ */
 export function boundOf(plan: Plan, name: string): Bound {
-  const bound = plan.bounds.find((each) => each.name === name);
+  const bound = plan.bounds.find((each) => each.name === name) ?? deriveBounds(plan.shape, plan.platform ?? nominalPlatform('loopback')).find((each) => each.name === name);
   if (bound === undefined) throw new Error(`the plan names the bound '${name}' but does not define it`);
   return bound;
 }
@@ -87,6 +92,7 @@ interface Allowance {
   groups: number[];
   bound: string;
   untilHeal?: boolean;
+  until?: { fault: string; when: 'inject' | 'heal' };
   reason: string;
 }
 
@@ -94,7 +100,8 @@ interface Allowance {
  * The windows of a plan's allowances, from the times at which its faults really were injected and healed.
  *
  * A window begins when the injection (or heal) begins. It ends
- * - for `untilHeal`: one bound after the heal was confirmed (never, if it wasn't);
+ * - for `untilHeal`: one bound after the heal was confirmed (never, if it wasn't); for `until`, the same with the
+ *   other fault's injection or heal;
  * - for an injection: one bound later. What the fault causes begins within the bound, which contains the
  *   detection times, so a stall that begins later has another cause;
  * - for a heal: after the convergence bound, if that is longer. The gateway first starts and registers, and
@@ -104,7 +111,7 @@ interface Allowance {
 export function allowanceWindows(plan: Plan, events: readonly HistoryEvent[], allowances: readonly Allowance[]): AllowanceWindow[] {
   const faults = faultRecords(events);
   const windows: AllowanceWindow[] = [];
-  for (const { fault, when, groups, bound: name, untilHeal, reason } of allowances) {
+  for (const { fault, when, groups, bound: name, untilHeal, until, reason } of allowances) {
     const record = faults.get(fault);
     const fromUs = when === 'inject' ? injectUs(record) : healUs(record);
     if (fromUs === undefined) continue;
@@ -112,8 +119,9 @@ export function allowanceWindows(plan: Plan, events: readonly HistoryEvent[], al
     const boundUs = bound.ms * 1000;
     let toUs = fromUs + boundUs;
     let untilUs: number | undefined;
-    if (untilHeal === true) {
-      untilUs = healedUs(record) ?? Infinity;
+    if (untilHeal === true || until !== undefined) {
+      const other = until === undefined ? undefined : faults.get(until.fault);
+      untilUs = (until === undefined ? healedUs(record) : until.when === 'inject' ? injectUs(other) : healedUs(other)) ?? Infinity;
       toUs = untilUs + boundUs;
     } else if (when === 'heal') {
       toUs = fromUs + Math.max(boundUs, boundOf(plan, plan.expect.convergence).ms * 1000);

@@ -1,9 +1,10 @@
+import { checkHeldWrites } from './held-writes.js';
 import { scanJournal } from './journal-scan.js';
 import type { JournalScan } from './journal-scan.js';
 import type { TopologyNamespace } from '../plan/types.js';
 import { Findings } from './result.js';
 import { takeoversOf } from './takeovers.js';
-import { eventsOf, faultRecords, healUs, healedUs, injectUs } from './timeline.js';
+import { allowanceWindows, eventsOf, faultRecords, healUs, healedUs, injectUs } from './timeline.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, runStartUs } from './words.js';
 
@@ -18,7 +19,8 @@ interface Stretch {
  * during (once its group was taken over) and after each fault, every idle one completed probes, the final
  * re-reads read blocks, and all phases of the plan were reached.
  *
- * "During" is not demanded where the plan says that I/O cannot go on until the heal.
+ * "During" is not demanded where the plan says that I/O cannot go on until the heal. A fault that is there to keep
+ * writes half-way must have done so, and newer data must have overtaken some of them (held-writes.ts).
  */
 export const vacuity: Checker = {
   name: 'vacuity',
@@ -39,6 +41,7 @@ export const vacuity: Checker = {
         leastOps = Math.min(leastOps, checkStretch(input, namespace, stretch, scan, findings));
       }
     }
+    await checkHeldWrites(input, findings);
     const blocks = checkRereads(input, scan, findings);
     const reached = new Set(eventsOf(events, 'run.phase').map(({ phase }) => phase));
     for (const step of plan.steps) {
@@ -61,13 +64,15 @@ function stretchesOf(input: CheckInput, { anaGroup }: TopologyNamespace): Stretc
     .sort((a, b) => a.fromUs - b.fromUs);
   if (faults.length === 0) return [{ name: 'the whole run', fromUs: -Infinity, toUs: Infinity }];
   const takeovers = takeoversOf(input);
+  // I/O may wait until something else happens: whether there was any meanwhile says nothing.
+  const hanging = allowanceWindows(plan, events, plan.expect.stalls).filter(({ untilUs, groups }) => untilUs !== undefined && groups.includes(anaGroup));
   const stretches: Stretch[] = [];
   for (const [i, fault] of faults.entries()) {
     const earlierGoneUs = Math.max(-Infinity, ...faults.slice(0, i).map(({ goneUs }) => goneUs));
     const nextUs = faults[i + 1]?.fromUs ?? Infinity;
     // Faults that overlap another have no time of their own before or after.
     if (earlierGoneUs < fault.fromUs) stretches.push({ name: `before ${fault.id}`, fromUs: earlierGoneUs, toUs: fault.fromUs });
-    const hangs = plan.expect.stalls.some((allowance) => allowance.fault === fault.id && allowance.untilHeal === true && allowance.groups.includes(anaGroup));
+    const hangs = hanging.some(({ fromUs, toUs }) => fromUs < fault.healUs && fault.fromUs < toUs);
     if (!hangs && fault.healUs > fault.fromUs) {
       const takeover = takeovers.find((each) => each.fault === fault.id && each.group === anaGroup && each.expected);
       const tookOverUs = takeover?.tookOverUs;

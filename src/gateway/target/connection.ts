@@ -75,6 +75,11 @@ export class Connection {
     return this.#commands.size;
   }
 
+  /** R2Ts whose data has not come yet. */
+  get awaitingData(): number {
+    return this.#transfers?.outstanding ?? 0;
+  }
+
   get open(): boolean {
     return this.#state === 'open';
   }

@@ -1,3 +1,8 @@
+import type { AnaLog } from '../../nvme/index.js';
+import type { BlockBackend } from '../backend.js';
+import type { AnaGroup, AnaTerm } from './ana-groups.js';
+import type { EventKind } from './async-event-queue.js';
+
 /** One I/O command on its way through the target. */
 export interface IoInfo {
   nqn: string;
@@ -24,4 +29,14 @@ export interface TargetHooks {
   beforeWriteAck?: (info: IoInfo) => Promise<void>;
   /** Read and Compare: admitted, not yet handed to the backend. */
   beforeReadFromBackend?: (info: IoInfo) => Promise<void>;
+  /** Replaces `group.admit()` for a command whose data is complete; undefined: it is refused. */
+  admit?: (group: AnaGroup) => AnaTerm | undefined;
+  /** Answers a read of an inaccessible group; undefined: with its path status, as it should be. */
+  readWhileInaccessible?: (backend: BlockBackend, slba: number, nlb: number) => Buffer | undefined;
+  /** The ANA log on its way to a host. */
+  anaLog?: (log: AnaLog) => AnaLog;
+  /** The same, encoded. */
+  anaLogBytes?: (bytes: Buffer) => Buffer;
+  /** False: hosts are not told of this change. */
+  raiseEvent?: (kind: EventKind) => boolean;
 }

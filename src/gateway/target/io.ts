@@ -38,9 +38,9 @@ export function executeIo(command: Command, queue: TargetQueue): void {
   const { controller } = queue;
   const namespace = controller.subsystem.namespace(command.sqe.nsid);
   if (namespace === undefined) return command.fail(Status.invalidNamespace, true);
-  const path = anaStatus(namespace.group.state);
-  if (path !== Status.success) return command.fail(path, false);
   const io: Io = { command, queue, namespace, settings: controller.settings };
+  const path = anaStatus(namespace.group.state);
+  if (path !== Status.success) return inaccessible(io, path);
   switch (command.sqe.opcode) {
     case IoOpcode.read: return read(io);
     case IoOpcode.write: return write(io);
@@ -50,6 +50,16 @@ export function executeIo(command: Command, queue: TargetQueue): void {
     case IoOpcode.datasetManagement: return datasetManagement(io);
     default: return command.fail(Status.invalidOpcode, true);
   }
+}
+
+function inaccessible({ command, namespace, settings }: Io, path: number): void {
+  const { readWhileInaccessible } = settings.hooks;
+  if (readWhileInaccessible !== undefined && command.sqe.opcode === IoOpcode.read) {
+    const { slba, nlb } = decodeRw(command.sqe);
+    const data = readWhileInaccessible(namespace.backend, slba, nlb);
+    if (data !== undefined) return command.succeedWithData(data);
+  }
+  command.fail(path, false);
 }
 
 function read(io: Io): void {
@@ -157,8 +167,10 @@ function transferRange({ command, namespace, settings }: Io): { slba: number; nl
  */
 function submit<T>(io: Io, before: Hook, slba: number, nlb: number, run: () => Promise<T>, done: (value: T) => void): void {
   const { command, namespace } = io;
-  const term = namespace.group.admit();
-  if (term === undefined) return command.fail(anaStatus(namespace.group.state), false);
+  const { group } = namespace;
+  const { admit } = io.settings.hooks;
+  const term = admit === undefined ? group.admit() : admit(group);
+  if (term === undefined) return command.fail(anaStatus(group.state), false);
   start(before, io, slba, nlb, run).then(
     (value) => {
       try {

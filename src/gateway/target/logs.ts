@@ -3,6 +3,7 @@ import { checkReceiveSgl } from './command.js';
 import type { Command } from './command.js';
 import type { Controller } from './controller.js';
 import type { DiscoveryService } from './discovery.js';
+import type { TargetHooks } from './hooks.js';
 import { mdtsBytes } from './options.js';
 import type { Subsystem } from './subsystem.js';
 
@@ -36,7 +37,7 @@ function logPage(lid: number, lsp: number, controller: Controller, discovery: Di
     case LogId.error: return encodeErrorLog([], errorLogSlots);
     case LogId.smart: return smartLog(subsystem);
     case LogId.changedNamespaces: return encodeChangedNamespaces([...controller.changedNamespaces]);
-    case LogId.ana: return anaLog(subsystem, (lsp & anaLogRgo) !== 0);
+    case LogId.ana: return anaLog(subsystem, (lsp & anaLogRgo) !== 0, controller.settings.hooks);
     default: return undefined;
   }
 }
@@ -54,14 +55,16 @@ function logRead(lid: number, controller: Controller): void {
 }
 
 /** Only groups that have namespaces are in the log (base specification; nvmet and SPDK alike). */
-function anaLog(subsystem: Subsystem, rgo: boolean): Buffer {
+function anaLog(subsystem: Subsystem, rgo: boolean, hooks: TargetHooks): Buffer {
   const groups = subsystem.ana.all
     .map((group) => ({
       id: group.id, changeCount: group.changeCount, state: group.state,
       nsids: subsystem.namespaces.filter((namespace) => namespace.group === group).map((namespace) => namespace.nsid),
     }))
     .filter((group) => group.nsids.length > 0);
-  return encodeAnaLog({ changeCount: subsystem.ana.changeCount, groups, rgo });
+  const log = { changeCount: subsystem.ana.changeCount, groups };
+  const bytes = encodeAnaLog({ ...(hooks.anaLog?.(log) ?? log), rgo });
+  return hooks.anaLogBytes?.(bytes) ?? bytes;
 }
 
 function smartLog(subsystem: Subsystem): Buffer {

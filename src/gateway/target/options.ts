@@ -89,6 +89,8 @@ export interface TargetConnection {
   remote: string;
   /** Commands received and not yet completed. */
   outstanding: number;
+  /** R2Ts whose data has not come yet. */
+  awaitingData: number;
 }
 
 export type ListenerOptions = ControlListener;

@@ -155,6 +155,7 @@ export class Subsystem {
   }
 
   #tell(kind: EventKind): void {
+    if (this.#settings.hooks.raiseEvent?.(kind) === false) return;
     for (const controller of this.controllers.values()) controller.events.raise(kind);
   }
 }

@@ -161,6 +161,7 @@ export class NvmeTcpTarget {
       local: { ...listener.bound },
       remote: connection.remote,
       outstanding: connection.outstanding,
+      awaitingData: connection.awaitingData,
     })));
   }
 

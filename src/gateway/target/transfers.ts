@@ -44,6 +44,11 @@ export class Transfers {
     this.#sendR2t = o.sendR2t;
   }
 
+  /** R2Ts whose data has not come yet. */
+  get outstanding(): number {
+    return this.#windows.size;
+  }
+
   /** Asks for `bytes` (> 0) of data; `then` gets them. Fails the command itself if a data digest was wrong. */
   start(command: Command, bytes: number, then: (data: Buffer) => void): void {
     const transfer: Transfer = { command, bytes, data: undefined, requested: 0, received: 0, outstanding: 0, digestError: false, then };

@@ -22,6 +22,8 @@ export class AnaTracker {
   readonly #read: () => Promise<AnaLog>;
   readonly #counters: HostCounters;
   readonly #o: AnaTrackerOptions;
+  /** Of the last log. */
+  changeCount = 0;
   #states = new Map<number, AnaStateName>();
   #groupOfNsid = new Map<number, number>();
   #reading = false;
@@ -51,6 +53,11 @@ export class AnaTracker {
     const group = this.#groupOfNsid.get(nsid) ?? groupId;
     const state = this.#states.get(group);
     return state === undefined ? undefined : { group, state };
+  }
+
+  /** Group → state, of the last log. */
+  get states(): ReadonlyMap<number, AnaStateName> {
+    return this.#states;
   }
 
   /** Asks for a read that starts after now; returns the value that `reads` has when it is done. */
@@ -106,6 +113,7 @@ export class AnaTracker {
   #apply(log: AnaLog): void {
     this.reads += 1;
     this.#counters.anaLogReads += 1;
+    this.changeCount = log.changeCount;
     this.#states = new Map(log.groups.map((group) => [group.id, group.state]));
     this.#groupOfNsid = new Map(log.groups.flatMap((group) => group.nsids.map((nsid) => [nsid, group.id] as const)));
     const changing = log.groups.some((group) => group.state === 'change');

@@ -145,7 +145,9 @@ export class Controller {
       {
         onDown: (lost) => this.#onDown(session, lost),
         onAna: () => {
-          if (this.#session === session && this.state === 'live') this.#owner.anaRead(this);
+          if (this.#session !== session || this.state !== 'live') return;
+          this.#tellAnaLog(session);
+          this.#owner.anaRead(this);
         },
         onAen: (event, dw0) => this.#onAen(session, event, dw0),
       },
@@ -155,6 +157,12 @@ export class Controller {
       () => this.#connected(session),
       (error: unknown) => this.#attemptFailed(session, error instanceof Error ? error : new Error(messageOf(error))),
     );
+  }
+
+  #tellAnaLog({ ana }: Session): void {
+    if (ana === null) return;
+    const { name: controller, gateway, cntlid } = this;
+    this.#owner.emitter.emit({ type: 'host.ana-states', controller, gateway, cntlid, changeCount: ana.changeCount, states: Object.fromEntries(ana.states) });
   }
 
   #claim(cntlid: number): boolean {
@@ -176,6 +184,7 @@ export class Controller {
     this.lastError = null;
     clearTimeout(this.#failfastTimer);
     this.failfastExpired = false;
+    this.#tellAnaLog(session);
     this.#setState('live', again ? 'reconnected' : 'connected');
     const { anaRefreshMs } = this.#owner.options;
     if (anaRefreshMs > 0) this.#anaRefreshTimer = setInterval(() => this.requestAnaRead(), anaRefreshMs);
@@ -221,7 +230,7 @@ export class Controller {
     this.lastError = lost.message;
     clearInterval(this.#anaRefreshTimer);
     this.#setState('resetting', lost.reason);
-    session.close(lost);
+    session.giveUp(lost);
     this.#forgetSession();
     // A listener may have deleted it meanwhile.
     if (this.state !== 'resetting') return;

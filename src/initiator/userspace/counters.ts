@@ -54,6 +54,8 @@ export class HostCounters {
   termReqsReceived = 0;
   r2ts = 0;
   r2tsHeld = 0;
+  /** Associations that were given up but left open for a held data phase (`HoldOptions.keepAssociation`). */
+  associationsKept = 0;
 
   resets = 0;
   connectAttempts = 0;

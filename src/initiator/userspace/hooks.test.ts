@@ -51,6 +51,51 @@ describe('holdBeforeH2cData', () => {
   });
 });
 
+describe('holdBeforeH2cData with keepAssociation', () => {
+  it('lets the data of a write reach a controller that the host has given up, after newer data was acknowledged elsewhere', async () => {
+    const bench = await connected([{ inCapsuleBytes: 0 }, {}], { preferred: 'gw1', autoFailback: false, ioTimeoutMs: 150 });
+    const [head] = bench.host.heads();
+    const hold = bench.host.holdBeforeH2cData(({ opcode, slba }) => opcode === IoOpcode.write && slba === 4, { keepAssociation: true });
+    const old = head!.write(4, block(0xaa));
+    await hold.whenHeld();
+    // The command times out, the host gives the controller up and sends it again on the other path.
+    expect(await old).toMatchObject({ outcome: 'ok', path: 'gw2:nvme1:q1', sends: 2 });
+    expect(bench.host.counters()).toMatchObject({ ioTimeouts: 1, associationsKept: 1, resets: 1 });
+    await until(() => bench.host.controllers()[0]!.state === 'live');
+    expect(await head!.write(4, block(0xbb))).toMatchObject({ outcome: 'ok', path: 'gw2:nvme1:q1', sends: 1 });
+    expect(bench.namespaces[0]!.data[4 * 512]).toBe(0xbb);
+    expect(hold.release()).toEqual({ sent: 1, dropped: 0 });
+    await until(() => bench.namespaces[0]!.data[4 * 512] === 0xaa);
+    // The answer to it is nobody's any more.
+    await until(() => bench.host.counters()['lateCompletions'] === 1);
+    expect(await head!.write(9, block(1))).toMatchObject({ outcome: 'ok' });
+  });
+
+  it('keeps nothing of an association that the controller has ended', async () => {
+    const bench = await connected([{ inCapsuleBytes: 0 }, {}], { preferred: 'gw1' });
+    const [head] = bench.host.heads();
+    const hold = bench.host.holdBeforeH2cData(() => true, { keepAssociation: true });
+    const write = head!.write(4, block(0xaa));
+    await hold.whenHeld();
+    bench.targets[0]!.resetConnections();
+    expect(await write).toMatchObject({ outcome: 'ok', path: 'gw2:nvme1:q1', sends: 2 });
+    expect(bench.host.counters()['associationsKept']).toBe(0);
+    expect(hold.release()).toEqual({ sent: 0, dropped: 1 });
+  });
+
+  it('closes what it kept when the host closes, and sends nothing', async () => {
+    const bench = await connected([{ inCapsuleBytes: 0 }, {}], { preferred: 'gw1', ioTimeoutMs: 150 });
+    const [head] = bench.host.heads();
+    const hold = bench.host.holdBeforeH2cData(({ controller }) => controller === 'nvme0', { keepAssociation: true });
+    await head!.write(4, block(0xaa));
+    expect(hold.held).toHaveLength(1);
+    expect(await head!.write(4, block(0xbb))).toMatchObject({ outcome: 'ok' });
+    await bench.host.close();
+    expect(hold.release()).toEqual({ sent: 0, dropped: 0 });
+    expect(bench.namespaces[0]!.data[4 * 512]).toBe(0xbb);
+  });
+});
+
 describe('the activate hook', () => {
   it('is asked when no path is usable, and the way to optimized is measured', async () => {
     const asked: ActivateRequest[] = [];

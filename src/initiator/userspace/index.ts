@@ -13,7 +13,7 @@ export { resolveOptions, maxReconnects } from './options.js';
 export type { FailoverHold, HostOptions, ResolvedHostOptions } from './options.js';
 export type { HostEvent, HostEventListener } from './events.js';
 export { HostCounters } from './counters.js';
-export type { DataHold, HeldTransfer, HoldPredicate } from './data-hold.js';
+export type { DataHold, HeldTransfer, HoldOptions, HoldPredicate } from './data-hold.js';
 export type { ActivateHook, ActivateRequest, ActivationRecord } from './activation.js';
 export type { IoCode } from './io-result.js';
 export type { HostTree } from './tree.js';

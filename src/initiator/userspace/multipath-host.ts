@@ -5,7 +5,7 @@ import { Controller } from './controller.js';
 import type { ControllerOwner } from './controller.js';
 import { HostCounters } from './counters.js';
 import { DataHolds } from './data-hold.js';
-import type { DataHold, HoldPredicate } from './data-hold.js';
+import type { DataHold, HoldOptions, HoldPredicate } from './data-hold.js';
 import { HostEmitter } from './events.js';
 import type { HostEventListener } from './events.js';
 import { NamespaceHead } from './head.js';
@@ -107,8 +107,8 @@ export class MultipathHost {
   }
 
   /** Withholds the data phase of writes that match; see `DataHold`. */
-  holdBeforeH2cData(predicate: HoldPredicate): DataHold {
-    return this.#holds.hold(predicate);
+  holdBeforeH2cData(predicate: HoldPredicate, options: HoldOptions = {}): DataHold {
+    return this.#holds.hold(predicate, options);
   }
 
   inventory(): HostInventory {
@@ -160,6 +160,7 @@ export class MultipathHost {
   async #close(): Promise<void> {
     for (const timer of this.#lingering.values()) clearTimeout(timer);
     const heads = this.heads();
+    this.#holds.dropAll();
     for (const head of heads) head.close();
     await Promise.all(this.#controllers.map((controller) => controller.delete()));
     for (const head of heads) this.#heads.delete(head.nsid);

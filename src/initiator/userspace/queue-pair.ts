@@ -7,7 +7,7 @@ import type { DataHolds, HeldTransfer } from './data-hold.js';
 import { Deadlines } from './deadlines.js';
 import { Fifo } from './fifo.js';
 import { HostLimit } from './limits.js';
-import type { ConnectionLost } from './loss.js';
+import { ConnectionLost } from './loss.js';
 import { Slot, SlotTable } from './slots.js';
 
 export interface QueuePairOptions extends ConnectionOptions {
@@ -46,6 +46,7 @@ export class QueuePair {
   readonly #slots: SlotTable;
   readonly #deadlines: Deadlines;
   readonly #waiting = new Fifo<QueuedCommand>();
+  #abandoned = false;
 
   constructor(options: QueuePairOptions) {
     this.#o = options;
@@ -67,7 +68,7 @@ export class QueuePair {
   }
 
   get open(): boolean {
-    return this.#connection.open;
+    return this.#connection.open && !this.#abandoned;
   }
 
   /** Commands on the wire without an answer. */
@@ -85,7 +86,7 @@ export class QueuePair {
   }
 
   submit(command: QueuedCommand): Submission {
-    if (!this.#connection.open) return 'down';
+    if (!this.open) return 'down';
     const slot = this.#slots.take();
     if (slot !== undefined) {
       this.#send(slot, command);
@@ -132,12 +133,34 @@ export class QueuePair {
     for (const command of waiting) command.onLost(lost, false);
   }
 
+  /**
+   * Ends everything that is in flight or waiting, as `destroy`, but leaves the connection as it is: what a
+   * DataHold keeps can still be sent on it, and late answers are ignored and counted.
+   */
+  abandon(lost: ConnectionLost): void {
+    this.#abandoned = true;
+    this.#deadlines.stop();
+    const sent = this.#slots.slots.filter((slot) => slot.busy);
+    const commands = sent.map((slot) => slot.command);
+    for (const slot of sent) {
+      slot.command = null;
+      if (slot.payload !== null && !slot.inCapsule) slot.payload = Buffer.from(slot.payload);
+    }
+    const waiting = [...this.#waiting];
+    while (this.#waiting.shift() !== undefined);
+    for (const command of commands) command?.onLost(lost, true);
+    for (const command of waiting) command.onLost(lost, false);
+  }
+
   #onExpired(slot: Slot): void {
     const cause = slot.command?.timeoutCause ?? (this.qid === 0 ? 'admin-timeout' : 'io-timeout');
-    const { counters } = this.#o;
+    const { counters, holds, label } = this.#o;
     if (cause === 'io-timeout') counters.ioTimeouts += 1;
     else if (cause === 'admin-timeout') counters.adminTimeouts += 1;
-    this.#connection.end(cause, `cid ${slot.cid} unanswered`);
+    const message = `cid ${slot.cid} unanswered`;
+    if (holds.keepersOf([this]).length === 0) return this.#connection.end(cause, message);
+    this.#deadlines.stop();
+    this.#o.onDown(new ConnectionLost(cause, `${label}: ${message}`));
   }
 
   #send(slot: Slot, command: QueuedCommand): void {
@@ -263,7 +286,7 @@ export class QueuePair {
     if (hold === undefined) return false;
     this.#o.counters.r2tsHeld += 1;
     slot.r2tsOutstanding += 1;
-    hold.add(about, () => {
+    hold.add(about, this, () => {
       // The generation in the cid tells whether the slot still is this command's.
       if (!this.#connection.open || this.#slots.find(pdu.cid) !== slot) return false;
       slot.r2tsOutstanding -= 1;

@@ -236,6 +236,20 @@ export class Session {
     for (const queue of queues) queue.destroy(lost);
   }
 
+  /**
+   * Ends the association because the host has given it up. It is closed, unless a DataHold needs its
+   * connections: then only its commands end, and it goes on unseen until the hold closes it.
+   */
+  giveUp(lost: ConnectionLost): void {
+    const keepers = lost.reason === 'io-timeout' || lost.reason === 'requested' ? this.#o.holds.keepersOf(this.io) : [];
+    if (keepers.length === 0) return this.close(lost);
+    this.#down = true;
+    this.#o.counters.associationsKept += 1;
+    this.ana?.stop();
+    for (const hold of keepers) hold.keep(() => this.close(lost));
+    for (const queue of this.io) queue.abandon(lost);
+  }
+
   #onDown(lost: ConnectionLost): void {
     if (this.#down) return;
     this.#down = true;

@@ -86,7 +86,7 @@ export class Pipe {
       return;
     }
     this.#valve.bytes += chunk.length;
-    if (!this.#sink.write(chunk)) {
+    if (!this.#sink.write(this.#valve.change?.(chunk) ?? chunk)) {
       this.#sinkFull = true;
       this.#source.pause();
     }

@@ -8,6 +8,8 @@ export class Valve {
   jitterUs = 0;
   /** Payload bytes passed on, over all connections. */
   bytes = 0;
+  /** What becomes of each chunk that passes; undefined: nothing. */
+  change: ((chunk: Buffer) => Buffer) | undefined;
   readonly #random: ReturnType<typeof seededRandom>;
 
   constructor(random: ReturnType<typeof seededRandom>) {

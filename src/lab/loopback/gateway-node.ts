@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { EventBody, NodeEvent } from '../../history/events.js';
 import { classifySelfEnd } from '../member/gateway-exit.js';
-import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError } from '../../util/errors.js';
 import { processStartTime } from '../process-identity.js';
@@ -33,6 +32,7 @@ export class LoopbackGateway implements GatewayNode {
   #killed: MemberProcess | undefined;
   #state: GatewayState | undefined;
   #targetPort = 0;
+  #incarnation = 0;
   #servingWaiters: (() => void)[] = [];
 
   constructor(options: LoopbackGatewayOptions) {
@@ -54,7 +54,7 @@ export class LoopbackGateway implements GatewayNode {
       name: this.name, index, pool: topology.pool, group: topology.group, nqn: topology.nqn, namespaces: topology.namespaces,
       store: { host: loopbackAddress, port: storePort }, monitor: { host: loopbackAddress, port: monitorPort },
       listener: { host: loopbackAddress, port: 0, advertised: { host: loopbackAddress, port: this.hostPorts[0] } },
-      timers: shape.timers, defects: defectsOf(plan, 'gateway'),
+      timers: shape.timers, onFenced: shape.onFenced ?? 'end', defects: plan.defects.filter((name) => /^(gateway|agent)\./.test(name)), incarnation: this.#incarnation++,
       // A new incarnation must be a new RADOS client: the old address may be on the blocklist.
       nonce: randomInt(1, 0x7fffffff),
       digests: { header: shape.headerDigest, data: shape.dataDigest },
@@ -77,6 +77,22 @@ export class LoopbackGateway implements GatewayNode {
     const member = this.#running();
     this.#killed = member;
     await member.end();
+  }
+
+  pause(): Promise<void> {
+    const member = this.#running();
+    member.signal('SIGSTOP');
+    this.#tell(member, 'paused');
+    return Promise.resolve();
+  }
+
+  resume(): Promise<void> {
+    const member = this.#member;
+    if (member?.running === true) {
+      member.signal('SIGCONT');
+      this.#tell(member, 'resumed');
+    }
+    return Promise.resolve();
   }
 
   async listeners(): Promise<string[]> {
@@ -126,6 +142,10 @@ export class LoopbackGateway implements GatewayNode {
 
   #announceServing(): void {
     for (const waiter of this.#servingWaiters.splice(0)) waiter();
+  }
+
+  #tell(member: MemberProcess, state: 'paused' | 'resumed'): void {
+    this.#options.lab.tell(this.name, { type: 'node', name: this.name, role: 'gateway', state, pid: member.pid });
   }
 
   #running(): MemberProcess {

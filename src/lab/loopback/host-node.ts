@@ -1,4 +1,4 @@
-import type { HostNode } from '../types.js';
+import type { HeldWrite, HostNode } from '../types.js';
 import type { MemberProcess } from './member-process.js';
 
 /** Requests that wait for I/O: whoever asks has a limit of its own, and a system that hangs is a finding, no broken lab. */
@@ -14,8 +14,8 @@ export class LoopbackHost implements HostNode {
     this.#member = member;
   }
 
-  async connect(): Promise<void> {
-    await this.#member.request('connect');
+  async connect(): Promise<{ missing: string[] }> {
+    return this.#member.request('connect');
   }
 
   async inventory(label: string): Promise<void> {
@@ -28,6 +28,18 @@ export class LoopbackHost implements HostNode {
 
   async stopLoad(): Promise<void> {
     await this.#member.request('stopLoad', {}, ioRequestTimeoutMs);
+  }
+
+  async audit(): Promise<{ answered: number; refused: number }> {
+    return this.#member.request('audit', {}, ioRequestTimeoutMs);
+  }
+
+  async holdWrites(gateway: string, nsids: readonly number[], perNamespace: number): Promise<HeldWrite[]> {
+    return this.#member.request<HeldWrite[]>('holdWrites', { gateway, nsids, perNamespace });
+  }
+
+  async releaseWrites(): Promise<{ sent: number; dropped: number }> {
+    return this.#member.request('releaseWrites');
   }
 
   async reread(pass: 'at-once' | 'delayed'): Promise<void> {

@@ -17,5 +17,5 @@ const selfEndCodes: ReadonlyMap<number, string> = new Map([
 /** What an end of a gateway process means that nobody asked for: one of its rules, which the checkers judge, or a break of the lab. */
 export function classifySelfEnd(exitCode: number | null): { kind: 'by-rule' | 'unexpected'; detail?: string } {
   const rule = exitCode === null ? undefined : selfEndCodes.get(exitCode);
-  return rule === undefined ? { kind: 'unexpected' } : { kind: 'by-rule', detail: `ended itself: ${rule}` };
+  return rule === undefined ? { kind: 'unexpected', detail: 'crashed' } : { kind: 'by-rule', detail: `ended itself: ${rule}` };
 }

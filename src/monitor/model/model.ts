@@ -10,6 +10,9 @@ import { listenersJson, showJson, viewsOf } from './show.js';
 import { Transaction, type ModelState } from './transaction.js';
 import { defaultBeaconsTillAck, groupKeyOf, safeguards as allSafeguards, type CommandResult, type MonitorEffect, type MonitorTimers, type Safeguard } from './types.js';
 
+/** What a server needs of the model. */
+export type MonitorModel = Pick<GatewayMonitorModel, keyof GatewayMonitorModel>;
+
 /**
  * A model of NVMeofGwMon (ceph src/mon/NVMeofGwMon.cc, NVMeofGwMap.cc of 20.2), the part of ceph-mon that
  * decides which gateway serves which ANA group. Pure: time comes in with each input (milliseconds of any

@@ -22,7 +22,7 @@ export interface OpSpec {
   /** Default 1. */
   sends?: number;
   path?: string | null;
-  purpose?: 'load' | 'probe' | 'reread-at-once' | 'reread-delayed';
+  purpose?: 'load' | 'probe' | 'reread-at-once' | 'reread-delayed' | 'audit';
 }
 
 /** `write(7, 10, 20)`: version 7 of LBA 0, from 10 to 20. */

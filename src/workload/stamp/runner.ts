@@ -11,6 +11,7 @@ import type { IoStatsEvent, IoTotals } from '../io-stats.js';
 import { JournaledIo } from '../journaled-io.js';
 import { ClosedLoop, Prober } from './namespace-load.js';
 import type { NamespaceDriver } from './namespace-load.js';
+import { auditAll } from './audit.js';
 import { rereadAll } from './reread.js';
 import type { RereadEvent, RereadPass, RereadResult } from './reread.js';
 
@@ -133,6 +134,15 @@ export class StampRunner {
     const result = await rereadAll(this.#io, targets, pass, {
       ...options, signal: this.#closing.signal, ...(onReread === undefined ? {} : { onEvent: onReread }),
     });
+    this.#report();
+    return result;
+  }
+
+  /** Reads on paths that have to refuse it; see audit.ts. `controllersOf`: the controllers of a device that are to be asked. */
+  async audit(controllersOf: (device: BlockDevice) => readonly string[]): Promise<{ answered: number; refused: number }> {
+    if (this.#state === 'running' || this.#state === 'closed') throw new Error(`no audit now: the load is ${this.#state}`);
+    const paths = this.#options.devices.flatMap((device, ns) => controllersOf(device).map((controller) => ({ ns, device, blocks: this.#blocksOf(device), controller })));
+    const result = await auditAll(this.#io, paths, this.#closing.signal);
     this.#report();
     return result;
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { applyLinkDefects, linkDefectNames } from '../../link/defects.js';
 import { cutModes, linkDirections, LinkFabric } from '../../link/index.js';
 import { runMember } from '../../member/member.js';
 
@@ -6,6 +7,8 @@ import { runMember } from '../../member/member.js';
 const configSchema = z.strictObject({
   /** Decides all jitter. */
   seed: z.string().default('0'),
+  /** For showing that the harness finds them; see plan/defects.ts. */
+  defects: z.array(z.enum(linkDefectNames)).default([]),
 });
 export type FabricMemberConfig = z.input<typeof configSchema>;
 
@@ -26,13 +29,16 @@ const schemas = {
 };
 
 runMember('fabric', async (rawConfig, _context) => {
-  const fabric = new LinkFabric(configSchema.parse(rawConfig).seed);
+  const { seed, defects } = configSchema.parse(rawConfig);
+  const fabric = new LinkFabric(seed);
   return {
     info: {},
     handlers: {
-      addLink: (params: unknown) => {
+      addLink: async (params: unknown) => {
         const link = schemas.addLink.parse(params);
-        return fabric.addLink(link.name, { host: link.targetHost, port: link.targetPort });
+        const added = await fabric.addLink(link.name, { host: link.targetHost, port: link.targetPort });
+        applyLinkDefects(fabric.link(link.name), defects);
+        return added;
       },
       removeLink: (params: unknown) => fabric.removeLink(schemas.named.parse(params).name),
       setTarget: (params: unknown) => {

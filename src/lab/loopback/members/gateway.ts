@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { gatewayDefects, UserspaceGateway } from '../../../gateway/userspace-gateway.js';
+import { gatewayDefectNames } from '../../../gateway/defects/index.js';
+import type { GatewayDefectName } from '../../../gateway/defects/index.js';
+import { UserspaceGateway } from '../../../gateway/userspace-gateway.js';
 import { connectEmbeddedMonitor } from '../../../monitor/embedded-client.js';
 import type { LabTimers } from '../../../plan/types.js';
 import { StoreClient } from '../../../store/index.js';
@@ -29,7 +31,9 @@ const configSchema = z.strictObject({
   digests: z.strictObject({ header: z.boolean(), data: z.boolean() }).default({ header: true, data: true }),
   onFenced: z.enum(['end', 'stay']).default('end'),
   /** For showing that the harness finds them; see plan/defects.ts. */
-  defects: z.array(z.enum(gatewayDefects)).default([]),
+  defects: z.array(z.enum(gatewayDefectNames as [GatewayDefectName, ...GatewayDefectName[]])).default([]),
+  /** Which process of this gateway it is, from 0. */
+  incarnation: z.int().min(0).default(0),
 });
 export type GatewayMemberConfig = z.input<typeof configSchema>;
 export interface GatewayMemberInfo {
@@ -42,7 +46,7 @@ const ioQueuesMax = 64;
 
 runMember('gateway', async (rawConfig, context) => {
   const config = configSchema.parse(rawConfig);
-  const { name, pool, group, nqn, namespaces, timers, nonce, digests, onFenced, defects } = config;
+  const { name, pool, group, nqn, namespaces, timers, nonce, digests, onFenced, defects, incarnation } = config;
   const { advertised, ...bind } = config.listener;
   const store = await StoreClient.connect({ ...config.store, name, nonce });
   store.onDisconnect((reason) => context.log(`store connection lost: ${reason}`));
@@ -50,7 +54,7 @@ runMember('gateway', async (rawConfig, context) => {
   // One incarnation is one entity to both of them, told apart from the last one by its nonce.
   const monitor = connectEmbeddedMonitor({ ...config.monitor, entity: store.address, log: (line) => context.log(line) });
   const gateway = new UserspaceGateway({
-    name, pool, group, nqn, namespaces, timers, monitor, store, defects,
+    name, pool, group, nqn, namespaces, timers, monitor, store, defects, incarnation,
     listener: { ...bind, ...(advertised === undefined ? {} : { advertised }) },
     target: { allowHeaderDigest: digests.header, allowDataDigest: digests.data, ioQueuesMax },
     agent: { onFenced },

@@ -2,11 +2,13 @@ import { z } from 'zod';
 import type { NodeEvent } from '../../../history/index.js';
 import { JournalWriter } from '../../../history/index.js';
 import { MultipathHost } from '../../../initiator/userspace/index.js';
-import type { NamespaceHead } from '../../../initiator/userspace/index.js';
+import type { DataHold, NamespaceHead } from '../../../initiator/userspace/index.js';
+import { IoOpcode } from '../../../nvme/index.js';
 import { LoopCoverage } from '../../../observe/loop-coverage.js';
 import { pathPolicies } from '../../../plan/types.js';
 import type { LabTimers, Plan } from '../../../plan/types.js';
-import { infraError } from '../../../util/errors.js';
+import { sleep } from '../../../util/clock.js';
+import { messageOf } from '../../../util/errors.js';
 import { journalHeaderOf, StampRunner } from '../../../workload/stamp/index.js';
 import type { NamespaceTotals, RereadResult } from '../../../workload/stamp/index.js';
 import { runMember } from '../../member/member.js';
@@ -35,10 +37,13 @@ const params = {
   label: z.strictObject({ label: z.string().min(1) }),
   reread: z.strictObject({ pass: z.enum(['at-once', 'delayed']), controller: z.string().optional() }),
   controllerName: z.strictObject({ name: z.string().min(1) }),
+  holdWrites: z.strictObject({ gateway: z.string().min(1), nsids: z.array(z.int().min(1)), perNamespace: z.int().min(1) }),
 };
 
 /** How long `connect` waits until every namespace has a usable path; the harness gives a request a minute. */
 const connectMaxMs = 30_000;
+/** How long `holdWrites` waits for as many writes as were asked for; under load they come within milliseconds. */
+const holdMaxMs = 2_000;
 /**
  * A connect attempt into a link that drops everything must not outlast the attempts that the bounds
  * count, so it gets no longer than the delay between two of them; the limits keep it sensible when the
@@ -54,6 +59,7 @@ class HostMember {
   readonly #coverage: LoopCoverage;
   #journal: JournalWriter | undefined;
   #runner: StampRunner | undefined;
+  #hold: DataHold | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(config: z.output<typeof configSchema>, context: MemberContext) {
@@ -72,11 +78,13 @@ class HostMember {
     this.#coverage = new LoopCoverage({ observer: `host:${config.name}`, emit: (event: NodeEvent) => context.emit(event) });
   }
 
-  /** Connects all controllers, waits for a usable path to every namespace of the plan, and opens the journal. */
-  async connect(): Promise<void> {
+  /** Connects all controllers, waits for a usable path to every namespace of the plan, and opens the journal. `missing`: those that have none; then there is no journal, and nothing more to do. */
+  async connect(): Promise<{ missing: string[] }> {
     if (this.#runner !== undefined) throw new Error('the host is connected already');
-    await this.#host.connectAll();
-    const heads = await this.#usableHeads();
+    await this.#host.connectAll().catch((error: unknown) => this.#context.log(messageOf(error)));
+    const missing = await this.#missingPaths();
+    if (missing.length > 0) return { missing };
+    const heads = this.#config.plan.topology.namespaces.map(({ uuid }) => this.#usableHead(uuid)!);
     const { name, runId, plan, journalFile } = this.#config;
     // A version must name its writer, and 0 stands for none.
     const writer = plan.topology.hosts.findIndex((host) => host.name === name) + 1;
@@ -89,6 +97,7 @@ class HostMember {
       onDeviceError: (error) => this.#context.log(`a namespace head threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
       queuedOf: (device) => (device as NamespaceHead).requeue.depth,
     });
+    return { missing: [] };
   }
 
   inventory(label: string): void {
@@ -111,6 +120,35 @@ class HostMember {
     const result = await this.#connected().reread(pass, controller === undefined ? {} : { controller });
     for (const problem of result.problems) this.#context.log(`re-read ${pass}: ${problem}`);
     return result;
+  }
+
+  /** See HostNode.audit. */
+  audit(): Promise<{ answered: number; refused: number }> {
+    const refusing = ['inaccessible', 'persistent-loss'];
+    return this.#connected().audit((device) => (device as NamespaceHead).paths
+      .filter(({ ana, ready, controller }) => controller.state === 'live' && ready && refusing.includes(ana)).map(({ controllerName }) => controllerName));
+  }
+
+  /** See HostNode.holdWrites. One hold at a time. */
+  async holdWrites({ gateway, nsids, perNamespace }: z.output<typeof params.holdWrites>): Promise<{ nsid: number; slba: number; nlb: number }[]> {
+    if (this.#hold !== undefined) throw new Error('writes are held already');
+    const taken = new Map(nsids.map((nsid) => [nsid, 0]));
+    const hold = this.#host.holdBeforeH2cData(({ opcode, controller, nsid }) => {
+      const already = taken.get(nsid);
+      if (opcode !== IoOpcode.write || already === undefined || already >= perNamespace) return false;
+      if (this.#host.controllers().find(({ name }) => name === controller)?.gateway !== gateway) return false;
+      taken.set(nsid, already + 1);
+      return true;
+    }, { keepAssociation: true });
+    this.#hold = hold;
+    await Promise.race([hold.whenHeld(nsids.length * perNamespace), sleep(holdMaxMs)]);
+    return hold.held.map(({ nsid, slba, nlb }) => ({ nsid, slba, nlb }));
+  }
+
+  releaseWrites(): { sent: number; dropped: number } {
+    const hold = this.#hold;
+    this.#hold = undefined;
+    return hold?.release() ?? { sent: 0, dropped: 0 };
   }
 
   counters(): Record<string, number> {
@@ -160,26 +198,27 @@ class HostMember {
     return this.#runner;
   }
 
-  /** The heads of the plan's namespaces, in its order, once each has a usable path. */
-  async #usableHeads(): Promise<NamespaceHead[]> {
+  #usableHead(uuid: string): NamespaceHead | undefined {
+    return this.#host.heads().find((head) => head.uuid === uuid && head.paths.some(({ usable }) => usable));
+  }
+
+  /** Waits until every namespace of the plan has a usable path; those that have none when the time is over. */
+  async #missingPaths(): Promise<string[]> {
     const { namespaces } = this.#config.plan.topology;
-    const find = (uuid: string): NamespaceHead | undefined => this.#host.heads().find((head) => head.uuid === uuid && head.paths.some(({ usable }) => usable));
-    const missing = (): string[] => namespaces.filter(({ uuid }) => find(uuid) === undefined).map(({ nsid, uuid }) => `namespace ${nsid} (${uuid})`);
-    if (missing().length > 0) {
-      await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => {
-          off();
-          reject(infraError('HOST_NO_PATH', `no usable path within ${connectMaxMs / 1_000} s to ${missing().join(', ')}`));
-        }, connectMaxMs);
-        const off = this.#host.on(() => {
-          if (missing().length > 0) return;
-          off();
-          clearTimeout(timer);
-          resolve();
-        });
+    const missing = (): string[] => namespaces.filter(({ uuid }) => this.#usableHead(uuid) === undefined).map(({ nsid, uuid }) => `namespace ${nsid} (${uuid})`);
+    if (missing().length === 0) return [];
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        off();
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(finish, connectMaxMs);
+      const off = this.#host.on(() => {
+        if (missing().length === 0) finish();
       });
-    }
-    return namespaces.map(({ uuid }) => find(uuid)!);
+    });
+    return missing();
   }
 
   /** Without a journal nothing can be proved: the lab has to end, with the reason as the last line of this member's log. */
@@ -202,6 +241,9 @@ runMember('host', async (rawConfig, context) => {
         const { pass, controller } = params.reread.parse(p);
         return member.reread(pass, controller);
       },
+      audit: () => member.audit(),
+      holdWrites: (p: unknown) => member.holdWrites(params.holdWrites.parse(p)),
+      releaseWrites: () => member.releaseWrites(),
       counters: () => member.counters(),
       stats: () => member.stats(),
       addController: (p: unknown) => member.addController(controllerSchema.parse(p)),

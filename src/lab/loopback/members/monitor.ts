@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { makeMonitorDefects, monitorDefectNames } from '../../../monitor/defects/index.js';
 import { MonitorServer } from '../../../monitor/index.js';
 import type { LabTimers } from '../../../plan/types.js';
 import { StoreClient } from '../../../store/index.js';
@@ -16,6 +17,8 @@ const configSchema = z.strictObject({
   gateways: z.array(z.string().min(1)).max(16),
   store: addressSchema,
   listen: addressSchema,
+  /** For showing that the harness finds them; see plan/defects.ts. */
+  defects: z.array(z.enum(monitorDefectNames)).default([]),
 });
 export type MonitorMemberConfig = z.input<typeof configSchema>;
 
@@ -24,7 +27,8 @@ const commandSchema = z.record(z.string(), z.union([z.string(), z.number()]));
 const storeNonce = 1;
 
 runMember('monitor', async (rawConfig, context) => {
-  const { timers, pool, group, gateways, store: storeAddress, listen } = configSchema.parse(rawConfig);
+  const { timers, pool, group, gateways, store: storeAddress, listen, defects } = configSchema.parse(rawConfig);
+  const defective = makeMonitorDefects(defects);
   const store = await StoreClient.connect({ ...storeAddress, name: 'monitor', nonce: storeNonce });
   let ready = false;
   const emitMap = (): void => {
@@ -36,7 +40,8 @@ runMember('monitor', async (rawConfig, context) => {
   };
   const server: MonitorServer = await MonitorServer.start({
     listen, timers,
-    store: { blocklist: (addresses) => store.blocklist(addresses), list: () => store.blocklistLs() },
+    store: defective.store({ blocklist: (addresses) => store.blocklist(addresses), list: () => store.blocklistLs() }),
+    wrapModel: defective.model,
     onCommit: emitMap,
     log: (line) => context.log(line),
   });

@@ -1,0 +1,58 @@
+import type { GatewayNode, Lab } from '../lab/types.js';
+import type { LiveView } from '../observe/live-view.js';
+import type { Plan } from '../plan/types.js';
+
+/** Who saw it, and what was seen. `null`: it could not be seen in time. */
+export type Confirmation = { observer: string; evidence: string } | null;
+
+export interface FaultContext {
+  lab: Lab;
+  view: LiveView;
+  plan: Plan;
+  /** Name of the gateway it is aimed at. */
+  target: string;
+  /** The step's parameters, as the plan has them. */
+  params: Readonly<Record<string, number | string | boolean>>;
+  signal: AbortSignal;
+  /** No other fault of the run acts on the same target now. */
+  alone(): boolean;
+  /** The fault's heal begins or a confirmation is waited for no longer than this, milliseconds. */
+  confirmTimeoutMs: number;
+}
+
+/**
+ * How a fault is done to a lab. `confirm` and `confirmHealed` never ask the thing that injected: they look
+ * through the host, the monitor or the operating system. `heal` must be callable at any time after
+ * `inject` began, also when that failed half-way, and more than once.
+ */
+export interface FaultDriver {
+  inject(): Promise<string>;
+  confirm(): Promise<Confirmation>;
+  heal(): Promise<string>;
+  confirmHealed(): Promise<Confirmation>;
+}
+
+export function gatewayOf(context: FaultContext): GatewayNode {
+  const gateway = context.lab.gateways.get(context.target);
+  if (gateway === undefined) throw new Error(`the lab has no gateway ${context.target}`);
+  return gateway;
+}
+
+/** Namespaces with load whose ANA group belongs to the target. */
+export function loadedNamespaces(context: FaultContext): number[] {
+  const groups = context.plan.topology.gateways.filter((g) => g.name === context.target).map((g) => g.anaGroup);
+  return context.plan.topology.namespaces.filter((n) => groups.includes(n.anaGroup) && !n.idle).map((n) => n.nsid);
+}
+
+export async function startAgain(gateway: GatewayNode): Promise<string> {
+  await gateway.start();
+  return `${gateway.name} started again (pid ${gateway.pid})`;
+}
+
+/** What was failed over meanwhile finds that out once it is healed and ends itself; its service manager restarts it. */
+export function restartOnceEnded(context: FaultContext): void {
+  const gateway = gatewayOf(context);
+  context.view.waitFor(() => gateway.pid === undefined, 2 * context.plan.shape.timers.disconnectPanicMs, context.signal)
+    .then((ended) => (ended && !context.signal.aborted ? startAgain(gateway) : undefined))
+    .catch(() => undefined);
+}

@@ -1,0 +1,83 @@
+import { nowUs, sleep } from '../util/clock.js';
+import { gatewayOf, loadedNamespaces, type FaultContext, type FaultDriver } from './driver.js';
+import { ioResumed, ioStopped, processRuns, waitFor } from './observing.js';
+
+/** Writes to hold per namespace unless the step says otherwise: enough to matter, few enough to leave the load its queue. */
+const perNamespaceDefault = 2;
+/** A transfer under way looks like a held one, but not for this long, milliseconds. */
+const heldForMs = 300;
+
+/**
+ * The host has sent the command and got the R2T, and withholds the data. When the command times out, the host
+ * gives the path up and goes on elsewhere, while the old association stays as it is, as if the network still
+ * had what was on its way. The heal sends the data on it. `params`: `group` (the ANA group whose namespaces
+ * are meant; default: the target's own), `perNamespace`.
+ */
+export function holdDataDriver(context: FaultContext): FaultDriver {
+  const { host } = context.lab;
+  const gateway = gatewayOf(context);
+  const { group, perNamespace = perNamespaceDefault } = context.params;
+  const nsids = group === undefined ? loadedNamespaces(context) : context.plan.topology.namespaces.filter((n) => n.anaGroup === group && !n.idle).map((n) => n.nsid);
+  let held = 0;
+  let released: { sent: number; dropped: number } | undefined;
+  const waiting = (): number => context.view.gatewayState(gateway.name)?.awaitingData ?? 0;
+  return {
+    inject: async () => {
+      if (host.holdWrites === undefined) throw new Error(`${host.name} cannot hold writes`);
+      const writes = await host.holdWrites(gateway.name, nsids, Number(perNamespace));
+      held = writes.length;
+      return `withholding the data of ${held} write(s): ${writes.map((w) => `namespace ${w.nsid} LBA ${w.slba}–${w.slba + w.nlb - 1}`).join(', ')}`;
+    },
+    confirm: async () => {
+      const sinceUs = nowUs();
+      const enough = (): boolean => held > 0 && waiting() >= held;
+      while (nowUs() - sinceUs < context.confirmTimeoutMs * 1_000 && !context.signal.aborted) {
+        if (!(await waitFor(context, enough))) return null;
+        await sleep(heldForMs, context.signal);
+        if (enough()) return { observer: gateway.name, evidence: `${gateway.name} still waits for the data of ${waiting()} write(s) after ${heldForMs} ms` };
+      }
+      return null;
+    },
+    heal: async () => {
+      released ??= await host.releaseWrites?.();
+      return `sent the data of ${released?.sent ?? 0} held write(s), ${released?.dropped ?? 0} had no connection any more`;
+    },
+    confirmHealed: async () => {
+      if (await waitFor(context, () => waiting() < Math.max(1, held))) {
+        return { observer: gateway.name, evidence: `${gateway.name} waits for the data of ${waiting()} write(s)` };
+      }
+      return gateway.pid === undefined ? { observer: 'kernel', evidence: `${gateway.name} is gone, and what it waited for with it` } : null;
+    },
+  };
+}
+
+/**
+ * The store has the writes of a gateway and does not execute them, as a slow OSD would; reads go on. The heal
+ * lets it execute them, in order, whatever has become of the gateway meanwhile.
+ */
+export function holdStoreDriver(context: FaultContext): FaultDriver {
+  const { store } = context.lab;
+  const gateway = gatewayOf(context);
+  let sinceUs = 0;
+  let fencedBefore = 0;
+  return {
+    inject: async () => {
+      if (store.holdWrites === undefined) throw new Error('this store cannot hold writes');
+      await store.holdWrites(gateway.name);
+      sinceUs = nowUs();
+      return `the store executes no write of ${gateway.name} any more`;
+    },
+    confirm: () => ioStopped(context, sinceUs),
+    heal: async () => {
+      fencedBefore = context.view.droppedWrites;
+      const released = await store.releaseWrites?.(gateway.name);
+      sinceUs = nowUs();
+      return `the store goes on with ${released ?? 0} held write(s) of ${gateway.name}`;
+    },
+    confirmHealed: async () => {
+      const io = await ioResumed(context, sinceUs);
+      if (io === null) return context.signal.aborted ? null : processRuns(context);
+      return { ...io, evidence: `${io.evidence}; the store refused ${context.view.droppedWrites - fencedBefore} write(s) of fenced clients since` };
+    },
+  };
+}

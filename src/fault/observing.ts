@@ -1,0 +1,103 @@
+import { nowUs, sleep } from '../util/clock.js';
+import { gatewayOf, loadedNamespaces, type Confirmation, type FaultContext } from './driver.js';
+
+/**
+ * What observers other than the injector see of a fault: through the host, the monitor, the operating system.
+ *
+ * They tell whether the fault acts, or is gone, and not whether the system under test answered it as it should:
+ * a system that does not recover is a finding of the checkers, and must not pass for a fault that did not take.
+ */
+
+/** How often an operating system is asked again, milliseconds. */
+const lookAgainMs = 50;
+
+export function waitFor(context: FaultContext, condition: () => boolean): Promise<boolean> {
+  return context.view.waitFor(condition, context.confirmTimeoutMs, context.signal);
+}
+
+export async function hostLost(context: FaultContext, also: string): Promise<Confirmation> {
+  const lost = await waitFor(context, () => {
+    const states = context.view.controllersOf(context.target);
+    return states.length > 0 && states.every((state) => state !== 'live');
+  });
+  return lost ? { observer: context.lab.host.name, evidence: `${also}the host’s controllers of ${context.target} are ${context.view.controllersOf(context.target).join(', ')}` } : null;
+}
+
+/**
+ * The fault is gone, and the system has come back from it; or else, once the time for that is over, whatever
+ * `gone` can still tell about the fault alone. While another fault acts on the same target there is nothing to
+ * come back to: then `gone` is asked at once.
+ */
+export async function recovered(context: FaultContext, gone: () => Promise<Confirmation>): Promise<Confirmation> {
+  if (!context.alone()) {
+    const untilUs = nowUs() + context.confirmTimeoutMs * 1_000;
+    for (;;) {
+      const seen = await gone();
+      if (seen !== null || context.alone() || context.signal.aborted || nowUs() >= untilUs) return seen;
+      await sleep(lookAgainMs, context.signal);
+    }
+  }
+  return (await hostReconnected(context)) ?? (context.signal.aborted ? null : gone());
+}
+
+/** The operating system's word: the gateway's process is there. */
+export async function processRuns(context: FaultContext): Promise<Confirmation> {
+  const gateway = gatewayOf(context);
+  const { pid, name } = gateway;
+  if (pid === undefined || !(await gateway.alive(pid))) return null;
+  return { observer: 'kernel', evidence: `${name} runs as process ${pid}, but ${missing(context)}` };
+}
+
+/** The gateway's word about the last time that it heard from the monitor. */
+export async function monitorHeard(context: FaultContext): Promise<Confirmation> {
+  const silentMs = context.view.gatewayState(context.target)?.monSilentMs ?? Infinity;
+  if (silentMs > monitorSilenceMs(context)) return processRuns(context);
+  return { observer: context.target, evidence: `${context.target} heard from the monitor ${silentMs} ms ago, but ${missing(context)}` };
+}
+
+function missing(context: FaultContext): string {
+  const states = context.view.controllersOf(context.target);
+  const availability = context.view.monitor.find((g) => g.id === context.target)?.availability;
+  return `the host’s controllers of it are ${states.join(', ') || 'none'} and the monitor says ${availability ?? 'nothing'}`;
+}
+
+/** Longer than the monitor ever lets a gateway wait for an answer to its beacons (mon_nvmeofgw_beacons_till_ack = 15), milliseconds. */
+function monitorSilenceMs(context: FaultContext): number {
+  return 16 * context.plan.shape.timers.beaconMs + 1_000;
+}
+
+async function hostReconnected(context: FaultContext): Promise<Confirmation> {
+  const back = await waitFor(context, () => {
+    const states = context.view.controllersOf(context.target);
+    return states.length > 0 && states.every((state) => state === 'live')
+      && context.view.monitor.find((g) => g.id === context.target)?.availability === 'AVAILABLE';
+  });
+  return back ? { observer: `${context.lab.host.name}, monitor`, evidence: `the host’s controllers of ${context.target} are live and the monitor says AVAILABLE` } : null;
+}
+
+/** Cut off from the monitor: the monitor has declared it down, or else the gateway itself hears nothing any more. */
+export async function monitorLost(context: FaultContext): Promise<Confirmation> {
+  const lost = await waitFor(context, () => context.view.monitor.find((g) => g.id === context.target)?.availability === 'UNAVAILABLE');
+  if (lost) return { observer: 'monitor', evidence: `the monitor declared ${context.target} UNAVAILABLE` };
+  const silentMs = context.view.gatewayState(context.target)?.monSilentMs ?? 0;
+  if (silentMs <= monitorSilenceMs(context)) return null;
+  return { observer: context.target, evidence: `${context.target} has heard nothing from the monitor for ${silentMs} ms, and the monitor has not declared it down` };
+}
+
+export async function ioStopped(context: FaultContext, sinceUs: number): Promise<Confirmation> {
+  const namespaces = loadedNamespaces(context);
+  const stopped = namespaces.length > 0 && await waitFor(context, () => namespaces.every((nsid) => {
+    const io = context.view.ioSince(nsid, sinceUs);
+    return io !== undefined && io.reads + io.writes === 0 && io.inflight > 0;
+  }));
+  return stopped ? { observer: context.lab.host.name, evidence: `a whole window without a completion while commands were outstanding on namespace(s) ${namespaces.join(', ')}` } : null;
+}
+
+export async function ioResumed(context: FaultContext, sinceUs: number): Promise<Confirmation> {
+  const namespaces = loadedNamespaces(context);
+  const resumed = await waitFor(context, () => namespaces.every((nsid) => {
+    const io = context.view.ioSince(nsid, sinceUs);
+    return io !== undefined && io.writes > 0;
+  }));
+  return resumed ? { observer: context.lab.host.name, evidence: `writes complete again on namespace(s) ${namespaces.join(', ')}` } : null;
+}

@@ -1,0 +1,114 @@
+import type { GatewayMap } from '../client.js';
+import type { MonitorModel } from '../model/model.js';
+import type { MonitorEffect } from '../model/types.js';
+import { override } from '../../util/override.js';
+import type { MakeMonitorDefect } from './kit.js';
+
+/** `model` with every effect passed through `change`. */
+function withEffects(model: MonitorModel, change: (effects: MonitorEffect[]) => MonitorEffect[]): MonitorModel {
+  const command = (run: MonitorModel['create']): MonitorModel['create'] => (...call) => {
+    const result = run(...call);
+    return { ...result, effects: change(result.effects) };
+  };
+  return override(model, {
+    beacon: (...call) => change(model.beacon(...call)),
+    tick: (...call) => change(model.tick(...call)),
+    blocklistDone: (...call) => change(model.blocklistDone(...call)),
+    subscribe: (...call) => change(model.subscribe(...call)),
+    create: command((...call) => model.create(...call)),
+    delete: command((...call) => model.delete(...call)),
+    enable: command((...call) => model.enable(...call)),
+    disable: command((...call) => model.disable(...call)),
+  });
+}
+
+/** The map with its gateway's own ANA group in another state. */
+function ownGroupAs(map: GatewayMap, state: 'OPTIMIZED' | 'INACCESSIBLE'): GatewayMap {
+  if (map.entry === undefined) return map;
+  const { groupIndex, subsystems } = map.entry;
+  return { ...map, entry: { ...map.entry, subsystems: subsystems.map(({ nqn, ana }) => ({ nqn, ana: ana.map((each, index) => (index === groupIndex ? { state, osdEpoch: 0 } : each)) })) } };
+}
+
+/** `recreated-inaccessible` (ceph-nvmeof #516): a gateway that was deleted and created again is never told to serve its group, although the map says ACTIVE. */
+export const recreatedInaccessible: MakeMonitorDefect = () => ({
+  model: (model) => {
+    const recreated = new Set<string>();
+    const changed = withEffects(model, (effects) => effects.map((effect) =>
+      (effect.kind === 'map' && recreated.has(effect.map.entry?.gwId ?? '') ? { ...effect, map: ownGroupAs(effect.map, 'INACCESSIBLE') } : effect)));
+    return override(changed, {
+      delete: (nowMs, pool, group, id) => {
+        recreated.add(id);
+        return changed.delete(nowMs, pool, group, id);
+      },
+    });
+  },
+});
+
+/**
+ * `fast-reboot-double` (ceph PR 61538): a gateway that restarts before it was missed gets its group back at
+ * once, while another one is made to take it over.
+ */
+export const fastRebootDouble: MakeMonitorDefect = () => ({
+  model: (model) => {
+    const rebooted = new Set<string>();
+    const changed = withEffects(model, (effects) => effects.map((effect) =>
+      (effect.kind === 'map' && rebooted.has(effect.map.entry?.gwId ?? '') ? { ...effect, map: ownGroupAs(effect.map, 'OPTIMIZED') } : effect)));
+    return override(changed, {
+      beacon: (nowMs, address, beacon) => {
+        const { gwId: id, pool, group } = beacon;
+        const before = model.gateways(pool, group).find((gateway) => gateway.id === id)?.availability;
+        if (beacon.availability !== 'CREATED' || before !== 'AVAILABLE') return changed.beacon(nowMs, address, beacon);
+        rebooted.add(id);
+        // As if it had announced its end: its group is taken over at once, and then it is counted in again.
+        return [...changed.beacon(nowMs, address, { ...beacon, availability: 'UNAVAILABLE' }), ...changed.beacon(nowMs, address, beacon)];
+      },
+    });
+  },
+});
+
+/** Two gateways that start within this time of each other are mixed up by `map-to-wrong-gateway`, milliseconds. */
+const simultaneousMs = 4_000;
+
+/** `map-to-wrong-gateway` (ceph PR 63003): when two gateways restart at the same time, each is sent the other's map. */
+export const mapToWrongGateway: MakeMonitorDefect = () => ({
+  model: (model) => {
+    const started = new Map<string, { atMs: number; address: string; times: number }>();
+    const swapped = new Map<string, string>();
+    const changed = withEffects(model, (effects) => effects.map((effect) => (effect.kind === 'map' ? { ...effect, address: swapped.get(effect.address) ?? effect.address } : effect)));
+    return override(changed, {
+      beacon: (nowMs, address, beacon) => {
+        if (beacon.availability === 'CREATED' && started.get(beacon.gwId)?.address !== address) {
+          const times = (started.get(beacon.gwId)?.times ?? 0) + 1;
+          const other = [...started].find(([id, each]) => id !== beacon.gwId && each.times > 1 && times > 1 && nowMs - each.atMs < simultaneousMs);
+          started.set(beacon.gwId, { atMs: nowMs, address, times });
+          if (other !== undefined) {
+            swapped.set(address, other[1].address);
+            swapped.set(other[1].address, address);
+          }
+        }
+        return changed.beacon(nowMs, address, beacon);
+      },
+    });
+  },
+});
+
+/** `listener-removal-ends-peers` (ceph-nvmeof #1907): when a gateway loses its listeners, the others are told that they do not count any more. */
+export const listenerRemovalEndsPeers: MakeMonitorDefect = () => ({
+  model: (model) => {
+    const addresses = new Map<string, string>();
+    const listening = new Set<string>();
+    return override(model, {
+      beacon: (nowMs, address, beacon) => {
+        addresses.set(beacon.gwId, address);
+        const effects = model.beacon(nowMs, address, beacon);
+        const has = beacon.subsystems.some(({ listeners }) => listeners.length > 0);
+        const lost = !has && beacon.availability === 'AVAILABLE' && listening.delete(beacon.gwId);
+        if (has) listening.add(beacon.gwId);
+        if (!lost) return effects;
+        const epoch = model.gwEpoch(beacon.pool, beacon.group) ?? 0;
+        const others = [...addresses].filter(([id]) => id !== beacon.gwId);
+        return [...effects, ...others.map(([, peer]): MonitorEffect => ({ kind: 'map', address: peer, map: { epoch, entry: undefined } }))];
+      },
+    });
+  },
+});
