@@ -97,7 +97,7 @@ export class QemuProvider implements LabProvider {
     if (running === undefined) throw infraError('LAB_UP', 'the machines were not made ready');
     const { design, machines, programs, access } = running;
     return {
-      design, machines, programs, access,
+      design, machines, programs, access, packages: this.#image?.manifest.packages ?? {},
       rewind: async () => {
         if (running.fresh) {
           running.fresh = false;

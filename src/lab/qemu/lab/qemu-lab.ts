@@ -8,7 +8,7 @@ import { infraError, messageOf, PathproofError } from '../../../util/errors.js';
 import { AttachedMember } from '../../guest/attached-member.js';
 import type { ClockEstimate } from '../../guest/clock-estimate.js';
 import type { LabOptions } from '../../provider.js';
-import type { HostNode, Lab, LinkNode, MonitorNode, StoreNode } from '../../types.js';
+import type { HostNode, Lab, LinkNode, MonitorNode, Product, StoreNode } from '../../types.js';
 import type { LabDesign } from '../design.js';
 import type { Machines } from '../machines.js';
 import type { GuestPrograms } from '../programs.js';
@@ -26,6 +26,8 @@ export interface ReadyMachines {
   design: LabDesign;
   programs: GuestPrograms;
   access: ClusterAccess;
+  /** Versions of the image's packages. */
+  packages: Readonly<Record<string, string>>;
   /** Brings the machines back to where every run begins; what it did, in words. */
   rewind: () => Promise<string>;
 }
@@ -145,6 +147,13 @@ export class QemuLab implements Lab {
     this.#goingDown = true;
     this.#down ??= this.#takeDown();
     return this.#down;
+  }
+
+  /** The release under test, by the image's packages. */
+  product(): Promise<Product> {
+    const { packages } = this.#up(this.#ready);
+    const components = Object.fromEntries(['linux-image-cloud-amd64', 'nvme-cli', 'fio', 'nodejs'].flatMap((name) => (packages[name] === undefined ? [] : [[name, packages[name]]])));
+    return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components });
   }
 
   processes(): { name: string; pid: number }[] {
