@@ -97,6 +97,8 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
       return changes === '' ? undefined : { kind: 'gateway', text: `${event.gateway}: ${changes}` };
     }
     case 'clock':
+    case 'host.ana-states':
+    case 'machine.pressure':
       return undefined;
     case 'store.state': {
       const fenced = event.clients.filter((client) => client.fenced).map((client) => client.name).join(' ') || 'none';
