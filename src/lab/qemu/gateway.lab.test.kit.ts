@@ -5,43 +5,47 @@ import type { NodeEvent } from '../../history/events.js';
 import { parseNvmeGwShow, type NvmeGwShow } from '../../monitor/show-parser.js';
 import { scaleTimers } from '../../plan/timers.js';
 import { sleep } from '../../util/clock.js';
-import { bundleGuestEntry } from '../guest/bundle.js';
+import { AttachedMember } from '../guest/attached-member.js';
+import type { GuestGatewayInfo } from '../guest/gateway.js';
+import type { GuestGatewayConfig } from '../guest/gateway-config.js';
 import { memberFiles } from '../guest/supervisor.js';
-import type { MemberMessage } from '../member/protocol.js';
 import { decideKvm } from './accel.js';
 import { ensureImage } from './image/image.js';
 import { defaultRecipe } from './image/recipe.js';
-import { fabricNames } from './network.js';
+import { addressOf, fabricNames } from './network.js';
 import { bootAll, makeNodes } from './nodes.js';
+import { GuestPrograms } from './programs.js';
 import { linesProgress } from './progress.js';
-import { provisionCeph, type CephAuth, type CephCluster } from './provision/ceph.js';
-import { gatewayConfig, gatewayModules, installGateway, startGateway } from './provision/gateway.js';
+import { gatewayEntity, provisionCeph, type CephAuth, type CephCluster } from './provision/ceph.js';
+import { gatewayModules, gatewayPort } from './provision/gateway.js';
 import { startSwitch, type RunningSwitch } from './switch/index.js';
 import { ensureKeys } from './vm/keys.js';
-import type { ExecStream, Ssh } from './vm/ssh.js';
+import type { Ssh } from './vm/ssh.js';
 import type { QemuVm } from './vm/vm.js';
 
 export const gatewayNames = ['gw1', 'gw2'] as const;
 export type GatewayName = (typeof gatewayNames)[number];
-export const pool = 'rbd';
-export const group = 'g';
+const pool = 'rbd';
+const group = 'g';
 export const nqn = 'nqn.2026-01.io.pathproof:lab';
-export const namespaces = [1, 2].map((nsid) => ({
+const namespaces = [1, 2].map((nsid) => ({
   nsid, anaGroup: nsid, image: `img${nsid}`, uuid: `00000000-0000-4000-8000-00000000000${nsid}`, nguid: `0123456789abcdef000000000000000${nsid}`,
 }));
 
 /** A cluster and two gateways that use it, as virtual machines; made for tests, step by step and printing what each took. */
 export class GatewayLab {
   readonly cluster: CephCluster;
-  readonly fabrics: RunningSwitch;
+  readonly #fabrics: RunningSwitch;
   readonly #dir: string;
   readonly #nodes: Map<string, QemuVm>;
+  readonly #programs: GuestPrograms;
 
-  private constructor(dir: string, nodes: Map<string, QemuVm>, fabrics: RunningSwitch, cluster: CephCluster) {
+  private constructor(dir: string, nodes: Map<string, QemuVm>, fabrics: RunningSwitch, cluster: CephCluster, programs: GuestPrograms) {
     this.#dir = dir;
     this.#nodes = nodes;
-    this.fabrics = fabrics;
+    this.#fabrics = fabrics;
     this.cluster = cluster;
+    this.#programs = programs;
   }
 
   static async up(auth: CephAuth): Promise<GatewayLab> {
@@ -57,16 +61,13 @@ export class GatewayLab {
       ...gatewayNames.map((name) => ({ name, memoryMb: 512, cpus: 1, modules: gatewayModules })),
     ], { image, accel, keys: await ensureKeys(dir), dir, logDir: join(dir, 'logs'), progress });
     try {
-      await bootAll(nodes.values(), () => undefined);
+      await bootAll(nodes.values(), progress);
       const cluster = await provisionCeph(nodes.get('ceph')!.ssh, {
         auth, objectStore: 'memstore', storeMb: 256, pool, group, gateways: gatewayNames, images: namespaces.map(({ image: name }) => ({ name, megabytes: 64 })),
       }, progress);
-      const lab = new GatewayLab(dir, nodes, fabrics, cluster);
-      const program = await bundleGuestEntry('gateway');
-      await Promise.all(gatewayNames.map((name) => installGateway(lab.ssh(name), gatewayConfig({
-        name, pool, group, nqn, serial: 'PPLAB0001', namespaces, timers: scaleTimers(1), onFenced: 'end',
-      }, cluster), program)));
-      return lab;
+      const programs = await GuestPrograms.bundle();
+      await Promise.all(gatewayNames.map((name) => programs.install(nodes.get(name)!.ssh, 'gateway', name, configOf(name, cluster))));
+      return new GatewayLab(dir, nodes, fabrics, cluster, programs);
     } catch (error) {
       for (const vm of nodes.values()) await vm.kill();
       await fabrics.end();
@@ -76,7 +77,7 @@ export class GatewayLab {
 
   async down(): Promise<void> {
     for (const vm of this.#nodes.values()) await vm.kill();
-    await this.fabrics.end();
+    await this.#fabrics.end();
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
@@ -84,20 +85,23 @@ export class GatewayLab {
     return this.#nodes.get(node)!.ssh;
   }
 
+  /** Returns at once; see `startCommand`. */
+  launch(name: GatewayName): Promise<void> {
+    return this.#programs.start(this.ssh(name), 'gateway', name);
+  }
+
   /** Starts a gateway and attaches to it when its process listens. */
-  async start(name: GatewayName): Promise<GuestMember> {
-    await startGateway(this.ssh(name), name);
+  async start(name: GatewayName): Promise<TestGateway> {
+    await this.launch(name);
     return this.attach(name);
   }
 
-  async attach(name: GatewayName, timeoutMs = 60_000): Promise<GuestMember> {
-    const { socket, exit, log } = memberFiles(name);
-    await until(`${name} listens`, async () => {
-      const { stdout } = await this.ssh(name).exec(`[ -S ${socket} ] && echo up; [ -e ${exit} ] && tail -n 3 ${log}; true`);
-      if (stdout.includes('supervisor: process')) throw new Error(`${name} ended: ${stdout}`);
-      return stdout.startsWith('up');
-    }, timeoutMs);
-    return GuestMember.attach(this.ssh(name), name);
+  async attach(name: GatewayName, timeoutMs = 60_000): Promise<TestGateway> {
+    const startedMs = performance.now();
+    const events: NodeEvent[] = [];
+    const member = await AttachedMember.attach({ name, ssh: this.ssh(name), dir: this.#dir, timeoutMs, onEvent: (event) => events.push(event) });
+    console.log(`  ${((performance.now() - startedMs) / 1_000).toFixed(1)} s until ${name} listens and its clock is measured`);
+    return new TestGateway(member, events);
   }
 
   async show(): Promise<NvmeGwShow> {
@@ -105,31 +109,35 @@ export class GatewayLab {
   }
 
   /** Waits until the monitor has these gateways ACTIVE, in the order of the ANA groups. */
-  untilActive(owners: readonly string[], timeoutMs = 90_000): Promise<number> {
-    return until(`the groups are ACTIVE at ${owners.join(', ')}`, async () => {
-      const { gateways } = await this.show();
-      return owners.every((owner, at) => gateways.every(({ id, states }) => (states[String(at + 1)] === 'ACTIVE') === (id === owner)));
-    }, timeoutMs);
+  async untilActive(owners: readonly string[], timeoutMs = 90_000): Promise<number> {
+    let last: NvmeGwShow | undefined;
+    try {
+      return await until(`the groups are ACTIVE at ${owners.join(', ')}`, async () => {
+        last = await this.show();
+        const { gateways } = last;
+        return owners.every((owner, at) => gateways.every(({ id, states }) => (states[String(at + 1)] === 'ACTIVE') === (id === owner)));
+      }, timeoutMs);
+    } catch (error) {
+      console.log(JSON.stringify(last));
+      for (const name of gatewayNames) console.log((await this.ssh(name).exec(`tail -n 20 ${memberFiles(name).log}`, { okCodes: 'any' })).stdout);
+      throw error;
+    }
   }
 
   async blocklist(): Promise<string> {
     return this.cluster.shell.must({ prefix: 'osd blocklist ls', format: 'json' });
   }
 
-  /** The exit status of a gateway's process once it has ended. */
-  async exitOf(name: GatewayName, timeoutMs = 60_000): Promise<number> {
-    let status = '';
-    await until(`${name} ends`, async () => {
-      status = (await this.ssh(name).exec(`cat ${memberFiles(name).exit} 2>/dev/null; true`)).stdout.trim();
-      return status !== '';
-    }, timeoutMs);
-    return Number(status);
+  /** As a shell has it, once the gateway's process has ended. */
+  async exitOf(name: GatewayName, timeoutMs = 60_000): Promise<number | string | null> {
+    const { exitCode, signal } = await this.#programs.exitOf(this.ssh(name), name, timeoutMs);
+    return signal ?? exitCode;
   }
 
-  /** Cuts a gateway's link to one address of the cluster; the frames vanish. */
+  /** Cuts a gateway's link to one address of the cluster; the frames vanish. Returns how to heal it. */
   async cut(name: GatewayName, ipv4: string): Promise<() => Promise<unknown>> {
-    const rule = await this.fabrics.client.add({ fabric: 'a', node: name, direction: 'both', match: { ipv4 }, action: { kind: 'cut' } });
-    return () => this.fabrics.client.heal(rule);
+    const rule = await this.#fabrics.client.add({ fabric: 'a', node: name, direction: 'both', match: { ipv4 }, action: { kind: 'cut' } });
+    return () => this.#fabrics.client.heal(rule);
   }
 }
 
@@ -146,46 +154,28 @@ export async function until(what: string, check: () => Promise<boolean>, timeout
   return ms;
 }
 
-type Reply = Extract<MemberMessage, { kind: 'reply' }>;
-type Replies = Map<number, (message: Reply) => void>;
+function configOf(name: GatewayName, { auth, monHosts, entities }: CephCluster): GuestGatewayConfig {
+  const { secret } = entities.get(gatewayEntity(name))!;
+  return {
+    name, pool, group, nqn, serial: 'PPLAB0001', namespaces, timers: scaleTimers(1), onFenced: 'end', monHosts: [...monHosts],
+    auth: auth === 'cephx' ? { kind: 'cephx', entity: gatewayEntity(name), secret } : { kind: 'none' },
+    listeners: fabricNames.map((fabric) => ({ host: addressOf(fabric, name), port: gatewayPort })),
+  };
+}
 
-/** A gateway's socket, through a process in the guest that copies between it and an SSH channel. */
-export class GuestMember {
-  readonly info: { storeAddress: string; pid: number };
-  readonly events: NodeEvent[];
-  readonly #stream: ExecStream;
-  readonly #replies: Replies;
-  #id = 0;
+export class TestGateway {
+  readonly events: readonly NodeEvent[];
+  readonly info: GuestGatewayInfo;
+  readonly #member: AttachedMember;
 
-  private constructor(stream: ExecStream, info: unknown, events: NodeEvent[], replies: Replies) {
-    this.#stream = stream;
-    this.info = info as { storeAddress: string; pid: number };
+  constructor(member: AttachedMember, events: readonly NodeEvent[]) {
+    this.#member = member;
     this.events = events;
-    this.#replies = replies;
+    this.info = member.info as GuestGatewayInfo;
   }
 
-  static async attach(ssh: Ssh, name: string): Promise<GuestMember> {
-    const events: NodeEvent[] = [];
-    const replies: Replies = new Map();
-    let ready: (info: unknown) => void = () => undefined;
-    const started = new Promise<unknown>((resolve) => { ready = resolve; });
-    const copy = `const s=require('net').connect('${memberFiles(name).socket}');process.stdin.pipe(s).pipe(process.stdout)`;
-    const stream = ssh.stream(`exec node -e "${copy}"`, (line) => {
-      const message = JSON.parse(line) as MemberMessage;
-      if (message.kind === 'ready') ready(message.info);
-      else if (message.kind === 'event') events.push(message.event);
-      else replies.get(message.id)?.(message);
-    });
-    return new GuestMember(stream, await started, events, replies);
-  }
-
-  async request(method: string, params: unknown = {}): Promise<unknown> {
-    const id = ++this.#id;
-    const reply = new Promise<Reply>((resolve) => this.#replies.set(id, resolve));
-    this.#stream.write(`${JSON.stringify({ kind: 'request', id, method, params })}\n`);
-    const { error, result } = await reply;
-    if (error !== undefined) throw new Error(error);
-    return result;
+  request(method: string): Promise<unknown> {
+    return this.#member.request(method);
   }
 
   /** The last report of the target about itself. */
@@ -194,6 +184,6 @@ export class GuestMember {
   }
 
   close(): void {
-    this.#stream.stop();
+    this.#member.close();
   }
 }

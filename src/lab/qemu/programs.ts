@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { bundleGuestEntry, guestEntries, type GuestEntry } from '../guest/bundle.js';
+import { gatewayConfigText } from '../guest/gateway-config.js';
 import { hostThreads } from '../guest/host-config.js';
 import { memberFiles, programPath, startCommand, supervisorPath, supervisorScript } from '../guest/supervisor.js';
 import type { Ssh } from './vm/ssh.js';
@@ -31,7 +32,7 @@ export class GuestPrograms {
     await ssh.upload(this.#code.get(entry)!, programPath(entry));
     await ssh.upload(supervisorScript, supervisorPath, 0o755);
     // It may hold a secret of the cluster.
-    await ssh.upload(JSON.stringify(config), memberFiles(name).config, 0o600);
+    await ssh.upload(entry === 'gateway' ? gatewayConfigText(config) : JSON.stringify(config), memberFiles(name).config, 0o600);
   }
 
   /** Returns as soon as it was started; whoever attaches waits until it answers. */

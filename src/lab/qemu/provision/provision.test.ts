@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { scaleTimers } from '../../../plan/timers.js';
-import { gatewayConfigText } from '../../guest/gateway-config.js';
 import { addressOf, hostNumber, macOf } from '../network.js';
 import { cephConfig, isClean, type CephSpec } from './ceph.js';
-import { gatewayConfig, type GatewaySpec } from './gateway.js';
 import { connectScript } from './host.js';
 import { keyringText, newSecret, secretType } from './keyring.js';
 
@@ -49,26 +46,6 @@ describe('ceph', () => {
     [{ num_pgs: 0, pgs_by_state: [] }, false],
     [undefined, false],
   ])('%j: clean is %s', (pgmap, clean) => expect(isClean(JSON.stringify({ pgmap }))).toBe(clean));
-});
-
-describe('gateway', () => {
-  const spec: GatewaySpec = {
-    name: 'gw2', pool: 'rbd', group: 'g', nqn: 'nqn.x', serial: 'S', timers: scaleTimers(1), onFenced: 'end',
-    namespaces: [{ nsid: 1, image: 'i1', uuid: '00000000-0000-4000-8000-000000000001', nguid: '0'.repeat(32), anaGroup: 1 }],
-  };
-  const entities = new Map([['client.nvmeof.gw2', { name: 'client.nvmeof.gw2', secret: newSecret(2), caps: {} }]]);
-  it('listens on both fabrics, and shows its key only where keys are asked for', () => {
-    const config = gatewayConfig(spec, { auth: 'cephx', monHosts: ['192.0.2.11:3300'], entities });
-    expect(config.listeners).toEqual([{ host: '192.0.2.102', port: 4420 }, { host: '198.51.100.102', port: 4420 }]);
-    expect(JSON.parse(gatewayConfigText(config))).toMatchObject({ auth: { kind: 'cephx', entity: 'client.nvmeof.gw2' }, monHosts: ['192.0.2.11:3300'] });
-    expect(gatewayConfig(spec, { auth: 'none', monHosts: ['m:1'], entities }).auth).toEqual({ kind: 'none' });
-  });
-  it('is nobody without an entity', () => expect(() => gatewayConfig({ ...spec, name: 'gw3' }, { auth: 'none', monHosts: ['m:1'], entities })).toThrow('no key for gw3'));
-  it.each([['nqn', 'x'], ['monHosts', ['192.0.2.11']], ['listeners', []], ['namespaces', [{ ...spec.namespaces[0]!, uuid: '1' }]], ['namespaces', [{ ...spec.namespaces[0]!, image: 'pool/image' }]]])('a config whose %s is %j is refused where it is made', (field, value) => {
-    const config = gatewayConfig(spec, { auth: 'none', monHosts: ['192.0.2.11:3300'], entities });
-    expect(() => gatewayConfigText(config)).not.toThrow();
-    expect(() => gatewayConfigText({ ...config, [field]: value })).toThrow(field);
-  });
 });
 
 it('the host connects every gateway on every fabric', () => {
