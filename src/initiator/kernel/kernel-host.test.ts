@@ -32,7 +32,7 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'pp-host-'));
   tree = new SysfsTree(dir);
   writeFileSync(join(tree.roots.dev, 'kmsg'), '');
-  for (const event of ['nvme_async_event', 'nvme_setup_cmd', 'nvme_complete_rq']) mkdirSync(join(tree.roots.tracing, 'instances/pathproof-host1/events/nvme', event), { recursive: true });
+  for (const event of ['nvme_async_event', 'nvme_setup_cmd', 'nvme_complete_rq']) mkdirSync(join(tree.roots.tracing, `instances/pathproof-host1-${process.pid}/events/nvme`, event), { recursive: true });
   events = [];
   ran = [];
   logged = [];

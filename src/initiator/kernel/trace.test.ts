@@ -53,10 +53,10 @@ describe('NvmeTrace', () => {
     });
     return { trace: made, facts, problems, line: (text) => onLine(text), end: (why) => end(why) };
   }
-  const instance = (file: string): string => readFileSync(join(tracing, 'instances/host1', file), 'utf8');
+  const instance = (file: string): string => readFileSync(join(tracing, `instances/host1-${process.pid}`, file), 'utf8');
 
   it('sets up an instance and tells events and how long reads of the ANA log took', async () => {
-    for (const event of ['nvme_async_event', 'nvme_setup_cmd', 'nvme_complete_rq']) mkdirSync(join(tracing, 'instances/host1/events/nvme', event), { recursive: true });
+    for (const event of ['nvme_async_event', 'nvme_setup_cmd', 'nvme_complete_rq']) mkdirSync(join(tracing, `instances/host1-${process.pid}/events/nvme`, event), { recursive: true });
     const { trace: nvme, facts, line, problems } = trace();
     expect(nvme.start()).toBe(true);
     expect([instance('trace_clock'), instance('events/nvme/nvme_setup_cmd/filter'), instance('events/nvme/nvme_async_event/enable'), instance('tracing_on')]).toEqual(['mono', 'qid == 0 && opcode == 2', '1', '1']);
@@ -71,6 +71,14 @@ describe('NvmeTrace', () => {
     await nvme.stop();
   });
 
+  it('removes what earlier processes have left', () => {
+    mkdirSync(join(tracing, 'instances/host1-1'), { recursive: true });
+    mkdirSync(join(tracing, 'instances/other-1'), { recursive: true });
+    trace().trace.start();
+    expect(existsSync(join(tracing, 'instances/host1-1'))).toBe(false);
+    expect(existsSync(join(tracing, 'instances/other-1'))).toBe(true);
+  });
+
   it('says so, and no more, where there is no tracefs', async () => {
     const { trace: nvme, problems } = trace();
     expect(nvme.start()).toBe(false);
@@ -79,13 +87,13 @@ describe('NvmeTrace', () => {
   });
 
   it('says when its reader ends', async () => {
-    for (const event of ['nvme_async_event', 'nvme_setup_cmd', 'nvme_complete_rq']) mkdirSync(join(tracing, 'instances/host1/events/nvme', event), { recursive: true });
+    for (const event of ['nvme_async_event', 'nvme_setup_cmd', 'nvme_complete_rq']) mkdirSync(join(tracing, `instances/host1-${process.pid}/events/nvme`, event), { recursive: true });
     const { trace: nvme, problems, end } = trace();
     nvme.start();
     end('cat: trace_pipe: No such device');
     await Promise.resolve().then(() => undefined);
     expect(problems).toEqual(['the trace has lost its reader: cat: trace_pipe: No such device']);
-    expect(existsSync(join(tracing, 'instances/host1'))).toBe(true);
+    expect(existsSync(join(tracing, `instances/host1-${process.pid}`))).toBe(true);
   });
 });
 

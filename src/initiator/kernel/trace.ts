@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../../util/errors.js';
 import { catLines } from './line-source.js';
 import type { LineSource, OpenLines } from './line-source.js';
+import { ifPresent } from './sysfs.js';
 import { parseTraceLine } from './trace-lines.js';
 
 /** Times are CLOCK_MONOTONIC, microseconds. */
@@ -14,7 +15,7 @@ export type TraceFact =
 export interface TraceOptions {
   /** Where tracefs is mounted. */
   tracing: string;
-  /** Of the instance that is made there. */
+  /** The instance that is made there is named after it and this process: its reader must be the only one. */
   name: string;
   onFact: (fact: TraceFact) => void;
   onProblem: (message: string) => void;
@@ -38,11 +39,12 @@ export class NvmeTrace {
 
   constructor(options: TraceOptions) {
     this.#options = options;
-    this.#folder = join(options.tracing, 'instances', options.name);
+    this.#folder = join(options.tracing, 'instances', `${options.name}-${process.pid}`);
   }
 
   /** False: there is no trace here; `onProblem` has heard why. */
   start(): boolean {
+    this.#removeLeftovers();
     try {
       fs.mkdirSync(this.#folder, { recursive: true });
       this.#set('trace_clock', 'mono');
@@ -82,11 +84,18 @@ export class NvmeTrace {
     fs.writeFileSync(join(this.#folder, file), text);
   }
 
-  #remove(): void {
+  /** Instances of earlier processes that were killed; one that is still read stays until its reader finds nobody listening. */
+  #removeLeftovers(): void {
+    const parent = join(this.#options.tracing, 'instances');
+    const names = ifPresent(() => fs.readdirSync(parent)) ?? [];
+    for (const name of names) if (name.startsWith(`${this.#options.name}-`)) this.#remove(join(parent, name));
+  }
+
+  #remove(folder = this.#folder): void {
     try {
-      fs.rmdirSync(this.#folder);
+      fs.rmdirSync(folder);
     } catch {
-      // It was never made, or is no instance: nothing of ours stays but an empty folder.
+      // It was never made, is being read, or is no instance: nothing depends on it.
     }
   }
 
