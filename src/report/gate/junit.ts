@@ -27,13 +27,14 @@ export function gateJunit(report: GateReport): string {
     children.push(element('system-out', {}, [escapeXml(more.output)]));
     cases.push(element('testcase', { classname: `gate.${report.policy.name}`, name, time: '0' }, children));
   };
+  const skipped = new Set(report.skips.map(({ dir }) => dir));
   for (const scenario of report.scenarios) {
-    const own = report.findings.filter((finding) => finding.scenario === scenario.scenario && finding.kind !== 'unexpected-skip' && finding.kind !== 'baseline');
+    const own = report.findings.filter((finding) => finding.scenario === scenario.scenario && finding.kind !== 'baseline' && !skipped.has(finding.run ?? ''));
     const runs = scenario.runs.map((run) => `${run.counted ? 'counts' : 'left out'} ${run.dir}: ${run.verdict ?? 'not judged'}${run.notCounted.length === 0 ? '' : ` (${run.notCounted.join('; ')})`}`);
     add(scenario.scenario, own, { output: [`${scenario.runsCounted} of ${scenario.runsWanted} runs`, ...runs, ...scenario.thresholds.map(({ verdict, text }) => `${verdict} ${text}`)].join('\n') });
   }
   for (const skip of report.skips) {
-    const own = report.findings.filter((finding) => finding.kind === 'unexpected-skip' && finding.run === skip.dir);
+    const own = report.findings.filter((finding) => finding.run === skip.dir);
     add(`${skip.scenario} skipped on ${skip.lab}`, own, { skipped: skip.reason, output: skip.because ?? 'not expected by the policy' });
   }
   const baseline = report.findings.filter(({ kind }) => kind === 'baseline');

@@ -107,8 +107,10 @@ export interface GateSkip {
   lab: string;
   reason: string;
   expected: boolean;
-  /** The policy's own reason for expecting it; absent when it does not. */
+  /** Why it is expected; absent when it is not. */
   because?: string;
+  /** The policy names this very skip: it stands for the runs of a required scenario. */
+  standsForRuns: boolean;
 }
 
 export interface GateBaseline {

@@ -89,7 +89,7 @@ function judgeSkip(policy: Policy, { dir, info, evidence }: LoadedSkip, findings
   const problem = evidence.problems[0];
   if (problem !== undefined) findings.push({ kind: problem.kind === 'unsealed' ? 'unsealed-evidence' : 'altered-evidence', verdict: 'fail', scenario, run: dir, text: `the record of a skip: ${problem.text}` });
   if (because === undefined) findings.push({ kind: 'unexpected-skip', verdict: 'fail', scenario, run: dir, text: `skipped on ${info.lab}: ${info.reason}` });
-  return { dir, scenario, lab: info.lab, reason: info.reason, expected: because !== undefined, ...(because === undefined ? {} : { because }) };
+  return { dir, scenario, lab: info.lab, reason: info.reason, expected: because !== undefined, ...(because === undefined ? {} : { because }), standsForRuns: allowed !== undefined && problem === undefined };
 }
 
 interface ScenarioInput {
@@ -125,7 +125,8 @@ function judgeScenario(input: ScenarioInput): GateScenario {
 function judgeRunFor({ wanted, duplicates }: ScenarioInput, run: LoadedRun, left: { lab: number; product: number }, find: (finding: Omit<GateFinding, 'scenario'>) => void): GateRun {
   const notCounted: string[] = [];
   const [problem] = run.evidence.problems;
-  const mismatch = run.verdict === undefined ? undefined : productMismatch(wanted.product, run.product);
+  // A run that broke before its lab could name the product may well have been about it: it is not left out unseen.
+  const mismatch = run.product === null && run.verdict !== 'pass' ? undefined : productMismatch(wanted.product, run.product);
   if (problem !== undefined) {
     const more = run.evidence.problems.length > 1 ? ` (and ${run.evidence.problems.length - 1} more)` : '';
     notCounted.push(`${problem.text}${more}`);
@@ -165,7 +166,7 @@ const runKinds = { fail: 'run-failed', unknown: 'run-unknown', infra: 'run-infra
 /** Too few runs count: which demand of the policy that breaks. */
 function judgeShortage({ wanted, runs, skips }: ScenarioInput, judged: readonly GateRun[], counted: number, left: { lab: number; product: number }, find: (finding: Omit<GateFinding, 'scenario'>) => void): void {
   // An expected skip stands for the runs, if nobody tried.
-  if (runs.length === 0 && skips.some(({ expected, because }) => expected && because !== undefined)) return;
+  if (runs.length === 0 && skips.some(({ standsForRuns }) => standsForRuns)) return;
   const count = `${counted} of ${wanted.runs} required runs`;
   if (runs.length === 0) {
     find({ kind: 'missing-scenario', verdict: 'fail', text: `required, but no run of it was given${skips.length > 0 ? '; it was skipped' : ''}` });

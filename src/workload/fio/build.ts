@@ -18,8 +18,9 @@ export const jobFileName = 'job.fio';
 /** Prefix of the per-I/O logs: `io_lat.1.log` is the log of the first section. */
 export const logPrefix = 'io';
 
-/** "Until the harness says stop": a day, which no scenario lasts. */
+/** "Until the harness says stop": a day, which no scenario lasts, or more passes than fit into one. */
 const untilStoppedS = 86_400;
+const untilStoppedPasses = 1_000_000;
 /** Largest I/O of the prefill, bytes. */
 const prefillBytesMax = 131_072;
 
@@ -28,12 +29,14 @@ const prefillBytesMax = 131_072;
  *
  * What is set, and why (all of it was tried with fio 3.33; docs/FIO.md shows the commands):
  *
- * - **The end of a time-based job is not verified.** When its time is over fio skips the verification of what it wrote
- *   last, and says 0. So what was written is verified while the job runs (`verify_backlog`), and a process of its own
- *   (`verify` phase) reads the whole region afterwards.
+ * - **The end of a job that ends by time is not verified.** When its time is over fio skips the verification of what it
+ *   wrote last, and says 0. So what was written is verified while the job runs (`verify_backlog`), and a process of its
+ *   own (`verify` phase) reads the whole region afterwards.
+ * - **With time_based fio does not check the numbers of writes**, and finds no block that holds an older write. A job that
+ *   verifies goes through its region again and again instead (`loops`), and its time is a limit (`runtime`).
  * - **That reading needs sound blocks everywhere**, so a `prefill` phase writes the region once.
- * - **verify_fatal=1 in the main phase:** the first corrupt block ends the job. Without it the block would soon be
- *   overwritten, and the evidence with it. In the verify phase it is 0 with `continue_on_error=verify`, so that every
+ * - **verify_fatal=1 in the main phase:** the first corrupt block ends the job. Where errors are tolerated it would soon
+ *   be overwritten otherwise, and the evidence with it. In the verify phase it is 0 with `continue_on_error=verify`, so that every
  *   corrupt block is named; fio's status is 0 then, and the reader counts messages and errors.
  * - **One block size, and the verify phase reads with the same.** With a larger one, a corrupt block that is not the
  *   last of its I/O is printed, but neither counted nor in the status.
@@ -81,7 +84,7 @@ function mainOptions(job: FioJobPlan, fio: FioCapabilities): Record<string, Opti
     rw: job.mode,
     ...(job.mode.endsWith('rw') ? { rwmixread: job.readPercent } : {}),
     ...(job.rateIops > 0 ? { rate_iops: job.rateIops } : {}),
-    ...endOptions(job),
+    ...endOptions(job, verifies),
     continue_on_error: job.onIoError === 'continue' ? 'io' : 'none',
     ...(fioWrites(job.mode) && job.queueDepth > 1 && job.engine !== 'psync' ? { serialize_overlap: 1 } : {}),
     ...(verifies ? { ...headerOptions(job), do_verify: 1, verify_fatal: 1, verify_dump: 1, verify_state_save: 1 } : {}),
@@ -106,12 +109,13 @@ function headerOptions({ verify, blockBytes }: FioJobPlan): Record<string, Optio
   return verify === null ? {} : { verify: verify.method, verify_interval: blockBytes };
 }
 
-function endOptions({ end }: FioJobPlan): Record<string, OptionValue> {
+function endOptions({ end }: FioJobPlan, verifies: boolean): Record<string, OptionValue> {
+  const again: Record<string, OptionValue> = verifies ? { loops: untilStoppedPasses } : { time_based: 1 };
   switch (end.by) {
     case 'load':
-      return { time_based: 1, runtime: `${untilStoppedS}s` };
+      return { ...again, runtime: `${untilStoppedS}s` };
     case 'time':
-      return { time_based: 1, runtime: `${end.ms}ms` };
+      return { ...again, runtime: `${end.ms}ms` };
     case 'passes':
       return { loops: end.count };
   }

@@ -54,9 +54,11 @@ describe('buildPhase', () => {
   it('main: verifies while it runs, stops at the first corrupt block, and two writes to one block never overlap', () => {
     const { global, ns1, ns2 } = optionsOf(job!, 'main', devices, fio333);
     expect(global).toMatchObject({
-      direct: '1', thread: '1', rw: 'randwrite', iodepth: '8', serialize_overlap: '1', time_based: '1', runtime: '86400s', rate_iops: '100', continue_on_error: 'none',
+      direct: '1', thread: '1', rw: 'randwrite', iodepth: '8', serialize_overlap: '1', loops: '1000000', runtime: '86400s', rate_iops: '100', continue_on_error: 'none',
       verify: 'crc32c', verify_interval: '4096', do_verify: '1', verify_backlog: '256', verify_fatal: '1', verify_state_save: '1', log_offset: '1', log_alternate_epoch_clock_id: '1',
     });
+    // With it fio would not find a block that holds an older write.
+    expect(global).not.toHaveProperty('time_based');
     expect(ns1).toEqual({ filename: '/dev/nvme0n1', offset: '1048576', size: '7340032' });
     expect(ns2!['filename']).toBe('/dev/nvme0n2');
   });

@@ -109,6 +109,30 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     expect(verifyFaults.length).toBeGreaterThan(0);
   });
 
+  it('a block that holds an older write, sound in itself, ends the main phase, too', async () => {
+    const fio = workload([{ name: 'mix', namespaces: [1], rateIops: 2_000, verify: { backlogBlocks: 64 } }]);
+    await fio.prepare(20_000);
+    const old = readFileSync(bench.device(1));
+    await fio.start();
+    const fd = openSync(bench.device(1), 'r+');
+    // A store that loses writes: what was there before is there again.
+    const vandal = setInterval(() => {
+      for (let n = 0; n < 60; n++) {
+        const at = 1_048_576 + Math.floor(Math.random() * 1_792) * 4_096;
+        writeSync(fd, old, at, 4_096, at);
+      }
+    }, 5);
+    for (let waited = 0; waited < 10_000 && ended('main') === undefined; waited += 50) await sleep(50);
+    clearInterval(vandal);
+    closeSync(fd);
+    await fio.stop(1_000);
+    expect(ended('main')).toMatchObject({ exitCode: 1, endedBy: 'itself' });
+    expect((await reading('main')).verifyFaults[0]!.text).toMatch(/bad header (numberio|rand_seed)/);
+    // Afterwards nobody can tell: each block is sound.
+    await fio.verify(20_000);
+    expect(await reading('verify')).toMatchObject({ verifyErrors: 0 });
+  });
+
   it('a write that fails ends the job, and is told from a corrupt block', async () => {
     // The file cannot grow over 4 MiB for this fio, whose region reaches to 8 MiB.
     writeFileSync(bench.device(1), '');
