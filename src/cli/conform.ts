@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import {
   catalog, conform, keyFromKeyring, resultJson, resultLines, startOwnMonitors, summaryLine, useMonitor,
@@ -17,7 +18,7 @@ export function addConformCommand(program: Command): void {
     .addOption(new Option('--mon <host:port>', 'a monitor that runs already (its msgr2 port), instead of own ones').argParser(endpoint))
     .option('--keyring <file>', 'with --mon: the keyring of the entity (default: auth none)')
     .option('--name <entity>', 'with --mon: as whom', 'client.admin')
-    .addOption(new Option('--monitors <n>', 'how many own monitors share the schedules (1–16)').argParser(count).default(4))
+    .addOption(new Option('--monitors <n>', 'how many own monitors share the schedules (1–16)').argParser(count).default(6))
     .option('--production-timers', 'own monitors with every timer at its default: ticks of 5 s, commits after up to 1 s')
     .option('--verbose', 'every sequence of every schedule, not only those that differ')
     .option('--json', 'everything that was observed, as JSON on stdout (progress goes to stderr)')
@@ -55,6 +56,8 @@ async function run(flags: ConformFlags): Promise<ExitCode> {
   await removeAbandonedLabs();
 
   const interrupted = new AbortController();
+  // Every schedule waits on it, several times over.
+  setMaxListeners(0, interrupted.signal);
   const onSignal = (): void => {
     if (interrupted.signal.aborted) process.exit(ExitCode.interrupted);
     say('interrupted: ending the gateways and the monitors (once more to leave at once)');

@@ -7,7 +7,7 @@ import type { Schedule } from './schedule.js';
 import { absent, sequencesOf } from './sequence.js';
 import type { Snapshot, Trace } from './trace.js';
 
-const periods: Periods = { beaconMs: 1_000, tickMs: 2_000, commitMs: { model: 0, monitor: 200 } };
+const periods: Periods = { beaconMs: 1_000, tickMs: 2_000, graceMs: 7_000, commitMs: { model: 0, monitor: 200 } };
 
 /** gw1's state for group 1 from each of these moments on. */
 function trace(states: readonly [atMs: number, state: GroupStateName | undefined][], o: Partial<Trace> = {}): Trace {
@@ -121,8 +121,15 @@ describe('judge', () => {
 
   it('unknown for what is no evidence: a broken side, a monitor that was not looked at, a harness that stood still', () => {
     expect(judge(schedule, { model: a, bare: a, monitor: { ...a, broken: 'no answer' } }, periods)).toMatchObject({ verdict: 'unknown', why: 'x: no answer' });
+    // A difference needs good sight…
+    expect(verdict(schedule, a, a, { ...b, sampleGapMaxMs: 1_000 })).toBe('differs');
     expect(verdict(schedule, a, a, { ...b, sampleGapMaxMs: 1_001 })).toBe('unknown');
-    expect(verdict(schedule, { ...a, stallMaxMs: 1_001 }, a, a)).toBe('unknown');
-    expect(verdict(schedule, { ...a, stallMaxMs: 1_000 }, a, a)).toBe('same');
+    expect(verdict(schedule, a, a, { ...b, stallMaxMs: 1_001 })).toBe('unknown');
+    // …and so does none, if there were commits in the dark, or gateways silent for long.
+    expect(verdict(schedule, a, a, { ...a, sampleGapMaxMs: 1_001 })).toBe('same');
+    expect(verdict(schedule, a, a, { ...a, sampleGapMaxMs: 1_001, missedCommits: 1 })).toBe('unknown');
+    expect(verdict(schedule, a, a, { ...a, sampleGapMaxMs: 1_000, missedCommits: 1 })).toBe('same');
+    expect(verdict(schedule, { ...a, stallMaxMs: 3_501 }, a, a)).toBe('unknown');
+    expect(verdict(schedule, { ...a, stallMaxMs: 3_500 }, a, a)).toBe('same');
   });
 });

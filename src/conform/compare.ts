@@ -5,6 +5,7 @@ import type { Trace } from './trace.js';
 export interface Periods {
   beaconMs: number;
   tickMs: number;
+  graceMs: number;
   /** Longest time between a decision and the commit that shows it, of each side. */
   commitMs: { model: number; monitor: number };
 }

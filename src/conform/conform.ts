@@ -149,7 +149,7 @@ class Bench {
     const o = { pool: conformPool, group, stalls: this.#stalls, ...(this.#signal === undefined ? {} : { signal: this.#signal }) };
     const [model, bare, monitor] = await Promise.all([modelSide, bareSide, monitorSide].map((side) => drive(schedule, side, o)));
     return judge(schedule, { model: model!, bare: bare!, monitor: monitor! }, {
-      beaconMs: productionTimers.beaconMs, tickMs: this.#monitors.timers.monTickMs, commitMs: { model: modelSide.commitMs, monitor: monitorSide.commitMs },
+      beaconMs: productionTimers.beaconMs, tickMs: this.#monitors.timers.monTickMs, graceMs: this.#monitors.timers.beaconGraceMs, commitMs: { model: modelSide.commitMs, monitor: monitorSide.commitMs },
     });
   }
 }
@@ -163,9 +163,14 @@ export function judge(schedule: Schedule, traces: Pick<Attempt, 'model' | 'bare'
 
   const broken = [traces.monitor, traces.model, traces.bare].find((trace) => trace.broken !== undefined);
   if (broken !== undefined) return attempt('unknown', `${broken.side}: ${broken.broken!}`);
-  const blind = Math.max(traces.monitor.sampleGapMaxMs, ...[traces.monitor, traces.model, traces.bare].map(({ stallMaxMs }) => stallMaxMs));
-  if (blind > periods.beaconMs) return attempt('unknown', `the harness or the monitor stood still for ${(blind / 1_000).toFixed(1)} s, longer than a beacon period`);
+  const stallMs = Math.max(...[traces.monitor, traces.model, traces.bare].map(({ stallMaxMs }) => stallMaxMs));
+  const gapMs = traces.monitor.sampleGapMaxMs;
+  const still = (ms: number, who: string): string => `${who} for ${(ms / 1_000).toFixed(1)} s`;
+  // Gateways that were silent for a grace have played another schedule than this one.
+  if (stallMs > periods.graceMs / 2) return attempt('unknown', still(stallMs, 'the harness stood still'));
+  if (traces.monitor.missedCommits > 0 && gapMs > periods.beaconMs) return attempt('unknown', still(gapMs, 'the monitor was not seen, and changed,'));
   if (comparison.differences.length === 0) return attempt('same');
+  if (Math.max(stallMs, gapMs) > periods.beaconMs) return attempt('unknown', still(Math.max(stallMs, gapMs), 'the harness or the monitor stood still, which may be why they differ,'));
   if (bareComparison.differences.length > 0) return attempt('differs');
   const { known } = schedule;
   if (known === undefined) return attempt('differs', 'the model without its safeguards agrees with the monitor, but this schedule names no safeguard that makes a difference');

@@ -14,6 +14,11 @@ export const starts: readonly Schedule[] = [
     steps: [start('gw1'), start('gw2', { listeners: false }), holds('gw1', 1), holds('gw1', 2), pause(10)],
   },
   {
+    name: 'returns-without-listeners', title: 'a dead gateway is started again without a listener, and gets one later',
+    gateways: two,
+    steps: [...settled(two), ...lostFirst('gw2'), start('gw1', { listeners: false }), becomes('gw1', 'CREATED'), pause(4), start('gw1'), holds('gw1', 1), pause(3)],
+  },
+  {
     name: 'fast-reboot', title: 'a gateway is killed and started again within the beacon grace',
     gateways: two,
     steps: [...settled(two), kill('gw1'), pause(2), ...reboot('gw1'), holds('gw1', 1), pause(3)],
@@ -110,7 +115,8 @@ export const administration: readonly Schedule[] = [
     gateways: three,
     steps: [
       ...settled(three), { do: 'delete', gateway: 'gw3' }, pause(1), kill('gw3'), holds('gw1', 3), pause(2), { do: 'namespaces', gateway: 'gw1', groups: [1, 2] }, { do: 'namespaces', gateway: 'gw2', groups: [1, 2] }, pause(6),
-      { do: 'create', gateway: 'gw4' }, pause(1), start('gw4'), holds('gw4', 3), pause(3),
+      // Long enough for a tick, which gives its group to another one until it starts.
+      { do: 'create', gateway: 'gw4' }, pause(6), start('gw4'), holds('gw4', 3), pause(3),
     ],
   },
   {

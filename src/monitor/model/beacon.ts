@@ -45,6 +45,7 @@ function handleCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord,
     markCreated(txn, group, gateway);
     txn.suppressFailovers(group, skipFailoversMs);
   } else if (!gateway.performedFullStartup) {
+    gateway.availability = 'CREATED';
     gateway.performedFullStartup = true;
     setAddress(group, gateway, address);
     txn.change(group);
@@ -57,18 +58,14 @@ function handleCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord,
 /**
  * Counts a beacon that is not CREATED, as its sender does, and says whether it is the one that the monitor expects
  * (NVMeofGwMap::put_gw_beacon_sequence_number). Beacons here have no number on them and none gets lost unnoticed, so
- * the two counts differ only after the monitor has forgotten its own. The sender of a refused beacon goes on from there.
+ * the two counts differ only after the monitor has forgotten its own.
  */
 function takeSequence(gateway: GatewayRecord): boolean {
-  const number = gateway.sentSequence + 1;
-  if (number !== gateway.sequence + 1) {
-    gateway.sentSequence = gateway.sequence;
-    gateway.outOfSequence = true;
-    return false;
-  }
-  gateway.sequence = number;
-  gateway.sentSequence = number;
-  return true;
+  gateway.sentSequence += 1;
+  const inSequence = gateway.sentSequence === gateway.sequence + 1;
+  if (inSequence) gateway.sequence = gateway.sentSequence;
+  else gateway.outOfSequence = true;
+  return inSequence;
 }
 
 /**
@@ -128,7 +125,9 @@ export function handleBeacon(txn: Transaction, address: string, beacon: Beacon):
     return { group, gateway };
   }
   if (!inSequence) {
-    // It gets the chance to send its full list, with the next beacon. The map that says so is the wire's business.
+    // It gets the chance to send its full list, with the next beacon. The map that says so, and from which number on, is
+    // the wire's business; one that is being deleted finds no entry in it, and learns nothing.
+    if (gateway.availability !== 'DELETING') gateway.sentSequence = gateway.sequence;
     if (beacon.availability === 'AVAILABLE') txn.suppressFailovers(group, txn.model.timers.resyncSuppressMs ?? txn.model.timers.beaconGraceMs);
     if (gateway.lastBeaconMs !== undefined) markRefused(txn, group, gateway);
     fireTimers(txn);

