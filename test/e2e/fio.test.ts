@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LoopbackLab } from '../../src/lab/loopback/lab.js';
-import type { HostNode } from '../../src/lab/types.js';
+import type { LabOptions, LabProvider } from '../../src/lab/provider.js';
+import type { HostNode, Lab } from '../../src/lab/types.js';
 import { planScenario } from '../../src/plan/planner.js';
 import type { Plan } from '../../src/plan/types.js';
 import { checkEvidence } from '../../src/results/manifest.js';
@@ -42,9 +43,7 @@ describe.skipIf(!hasFio)(`a run with fio jobs ${fioTitle}`, () => {
   async function run(withFio: Plan, options: { fio: boolean; onPhase?: (phase: string) => void; abort?: AbortController }): Promise<RunOutcome> {
     const { topology } = withFio;
     for (const { nsid, blocks, blockSize } of topology.namespaces) writeFileSync(join(root, `ns${nsid}`), Buffer.alloc(blocks * blockSize));
-    return executePlan(withFio, {
-      format: 1, runId: 'run-1', suite: withFio.suite, scenario: withFio.scenario, seed: withFio.seed, lab: withFio.lab, git: 'abc', version: '0.1.0', argv: [], startedAt: new Date().toISOString(), repro: 'again',
-    }, dir, (options.abort ?? new AbortController()).signal, { status: ({ phase }) => options.onPhase?.(phase) }, (lab, labOptions) => {
+    const withHost = (lab: Plan, labOptions: LabOptions): Lab => {
       const loopback = new LoopbackLab({ plan: lab, ...labOptions });
       if (!options.fio) return loopback;
       const fio = new FioWorkload({
@@ -58,7 +57,11 @@ describe.skipIf(!hasFio)(`a run with fio jobs ${fioTitle}`, () => {
           return { name: host.name, connect: () => host.connect(), inventory: (label) => host.inventory(label), startLoad: () => host.startLoad(), stopLoad: () => host.stopLoad(), reread: (pass) => host.reread(pass), fio } satisfies HostNode;
         },
       });
-    });
+    };
+    const provider: LabProvider = { prepare: () => Promise.resolve(withFio.platform), create: withHost, close: () => Promise.resolve() };
+    return executePlan(provider, () => withFio, {
+      format: 1, runId: 'run-1', suite: withFio.suite, scenario: withFio.scenario, seed: withFio.seed, lab: withFio.lab, git: 'abc', version: '0.1.0', argv: [], startedAt: new Date().toISOString(), repro: 'again',
+    }, dir, (options.abort ?? new AbortController()).signal, { status: ({ phase }) => options.onPhase?.(phase) });
   }
 
   it('proves them: artifacts, events and two more checkers in the verdict, all of it sealed', { timeout: 180_000 }, async () => {
