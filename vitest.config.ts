@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
  * one by one, since a lab has real timers and several at once on a small machine would fake stalls.
  * Suites have a config of their own.
  */
-const resolve = { alias: { pathproof: fileURLToPath(new URL('./src/index.ts', import.meta.url)) } };
+const resolve = { alias: { pathproof: fileURLToPath(new URL('./src/index.ts', import.meta.url)), 'fio-parser': fileURLToPath(new URL('./packages/fio-parser/src/index.ts', import.meta.url)) } };
 const common = { exclude: ['**/node_modules/**', '**/dist/**'], testTimeout: 60_000, hookTimeout: 60_000, pool: 'forks' as const };
 
 export default defineConfig({

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { ExitCode, PathproofError } from '../util/errors.js';
 import { addConformCommand } from './conform.js';
 import { addDoctorCommand } from './doctor.js';
+import { addGateCommand } from './gate.js';
 import { addLabCommand } from './lab.js';
 import { addListCommand } from './list.js';
 import { packageVersion } from './package.js';
@@ -22,6 +23,7 @@ Examples:
   $ pathproof run failover --filter dead --seed 7   one scenario, repeated with its seed
   $ pathproof plan smoke                            the resolved plan as JSON, nothing started
   $ pathproof recheck results/smoke/<run>           judge a stored run again, without a lab
+  $ pathproof gate results --policy gate.policy.yaml may it be released, by a written policy
   $ pathproof list                                  stored runs and their verdicts
   $ pathproof doctor                                what this machine has for each lab, and what it lacks
   $ pathproof conform                               the monitor model against a real ceph-mon
@@ -30,7 +32,7 @@ Examples:
 Exit codes:
   0 pass · 1 the system under test failed · 2 unknown · 3 the lab broke · 64 usage · 70 a bug in pathproof · 130 interrupted`);
 
-for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addListCommand, addLabCommand, addDoctorCommand, addConformCommand]) add(program);
+for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addGateCommand, addListCommand, addLabCommand, addDoctorCommand, addConformCommand]) add(program);
 for (const command of program.commands) command.exitOverride();
 
 // `pathproof plan … | head` closes the pipe early: nothing is wrong then, and nobody listens any more.

@@ -7,7 +7,7 @@ import { labKinds, type LabKind } from '../plan/types.js';
 import { shellQuote } from './package.js';
 
 /** Options of every command that resolves a plan. */
-export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none'; mons?: number }
+export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none' }
 
 export function addPlanOptions(command: Command): Command {
   return command
@@ -21,7 +21,6 @@ export function addPlanOptions(command: Command): Command {
     .addOption(new Option('--debian-suite <suite>', 'virtual machines: the Debian suite they are made of, and so the release under test (default: forky)').argParser(suite))
     .addOption(new Option('--ceph-major <n>', 'virtual machines: refuse a suite whose Ceph has another major version').argParser(integer(19, 99)))
     .addOption(new Option('--auth <kind>', 'virtual machines: how Ceph authenticates').choices(['cephx', 'none']))
-    .addOption(new Option('--mons <n>', 'virtual machines: monitors of the cluster (1 or 3)').argParser(integer(1, 3)))
     .addOption(new Option('--time-scale <factor>', 'factor on Ceph’s and Linux’s default timers (0.05–10; loopback: 0.25)').argParser(decimal(0.05, 10)));
 }
 
@@ -37,7 +36,6 @@ export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
       ...(flags.debianSuite === undefined ? {} : { debianSuite: flags.debianSuite }),
       ...(flags.cephMajor === undefined ? {} : { cephMajor: flags.cephMajor }),
       ...(flags.auth === undefined ? {} : { auth: flags.auth }),
-      ...(flags.mons === undefined ? {} : { mons: flags.mons }),
     },
   };
 }
@@ -49,11 +47,10 @@ export function planArguments(options: PlanOptions): string {
   if (options.namespaces !== undefined) words.push('--namespaces', String(options.namespaces));
   if (options.anaGroups !== undefined) words.push('--ana-groups', String(options.anaGroups));
   if (options.timeScale !== undefined) words.push('--time-scale', String(options.timeScale));
-  const { debianSuite, cephMajor, auth, mons } = options.machines ?? {};
+  const { debianSuite, cephMajor, auth } = options.machines ?? {};
   if (debianSuite !== undefined) words.push('--debian-suite', debianSuite);
   if (cephMajor !== undefined && cephMajor !== null) words.push('--ceph-major', String(cephMajor));
   if (auth !== undefined) words.push('--auth', auth);
-  if (mons !== undefined) words.push('--mons', String(mons));
   if (options.defects !== undefined && options.defects.length > 0) words.push('--defect', ...options.defects);
   return words.map(shellQuote).join(' ');
 }

@@ -4,7 +4,8 @@ import { exitCodeOf } from '../results/exit-code.js';
 import { judgeRun } from '../results/judge.js';
 import { readPlan, runFiles } from '../results/store.js';
 import { writeSummaries } from '../results/summaries.js';
-import { printVerdict } from './outcome.js';
+import { onGithub, runAnnotations } from '../report/index.js';
+import { printEvidence, printVerdict } from './outcome.js';
 import { packageVersion } from './package.js';
 
 export function addRecheckCommand(program: Command): void {
@@ -26,11 +27,13 @@ Examples:
       const results = [];
       for (const dir of dirs) {
         out.write(`\n${dir}\n`);
-        const result = await judgeRun(dir);
+        const result = await judgeRun(dir, { by: 'recheck', version: packageVersion });
         results.push(result);
         printVerdict(out, result);
+        printEvidence(out, result.evidence);
         out.write(`report: ${relative(process.cwd(), join(dir, runFiles.report))}\n`);
       }
+      if (onGithub()) for (const line of runAnnotations(results)) out.write(`${line}\n`);
       writeSummaries(results, packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
       process.exitCode = exitCodeOf(results.map((result) => result.verdict));
     });

@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import { openProvider } from '../lab/providers.js';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
-import type { Scenario } from '../plan/scenario.js';
-import type { LabKind, LabPlatform, Plan } from '../plan/types.js';
+import { skipReason } from '../plan/fits.js';
+import type { LabPlatform, Plan } from '../plan/types.js';
 import { exitCodeOf } from '../results/exit-code.js';
-import { createRunDir, runFiles, type RunInfo } from '../results/store.js';
-import { StatusLine } from '../report/index.js';
+import { sealRun } from '../results/manifest.js';
+import { createRunDir, runFiles, writeRunFile, type RunInfo, type SkipInfo } from '../results/store.js';
+import { onGithub, runAnnotations, StatusLine } from '../report/index.js';
 import { writeSummaries } from '../results/summaries.js';
 import { executePlan, type RunOutcome } from '../run/runner.js';
 import { ExitCode } from '../util/errors.js';
@@ -46,10 +47,11 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   const options = planOptions(flags);
   // All plans first: a mistake in the last scenario must not be found after the others have run.
   const chosen = filterScenarios(suite, flags.filter);
-  const skips = chosen.flatMap((s) => (fits(s, options.lab) ? [] : [{
-    kind: 'skipped' as const, suite: suite.name, scenario: s.name, title: s.title, lab: options.lab, reason: `made for ${s.labs!.join(', ')}`,
-  }]));
-  const scenarios = chosen.filter((s) => fits(s, options.lab));
+  const skips = chosen.flatMap((s) => {
+    const reason = skipReason(s, options.lab);
+    return reason === undefined ? [] : [{ kind: 'skipped' as const, suite: suite.name, scenario: s.name, title: s.title, lab: options.lab, reason }];
+  });
+  const scenarios = chosen.filter((s) => skipReason(s, options.lab) === undefined);
   for (const scenario of scenarios) planScenario(suite.name, scenario, options);
   const git = await gitCommit();
   const out = flags.json === true ? process.stderr : process.stdout;
@@ -83,8 +85,12 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
     release();
   }
   const verdicts = outcomes.map((o) => o.result.verdict);
+  if (onGithub()) for (const line of runAnnotations([...outcomes.map((o) => o.result), ...skips])) out.write(`${line}\n`);
   writeSummaries([...outcomes.map((o) => o.result), ...skips], packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
-  for (const skip of skips) out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
+  for (const skip of skips) {
+    out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
+    await storeSkip(flags.results, { ...skip, seed: options.seed, git });
+  }
   if (scenarios.length > 1) {
     out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${scenarios.length} scenarios pass\n`);
     out.write(`repeat: ${reproCommand(file, undefined, options, flags.filter)}\n`);
@@ -92,8 +98,13 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
 }
 
-function fits(scenario: Scenario, lab: LabKind): boolean {
-  return scenario.labs === undefined || scenario.labs.includes(lab);
+/** A skip is evidence, too: a gate has to see that a scenario did not run, and why. */
+async function storeSkip(results: string, skip: Pick<SkipInfo, 'suite' | 'scenario' | 'title' | 'lab' | 'reason' | 'seed' | 'git'>): Promise<void> {
+  const { runId, dir } = createRunDir(results, skip.suite, skip.seed);
+  const { suite, scenario, title, lab, reason, seed, git } = skip;
+  const info: SkipInfo = { format: 1, runId, suite, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2), startedAt: new Date().toISOString() };
+  writeRunFile(dir, runFiles.skip, info);
+  await sealRun(dir, info);
 }
 
 function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInfo): void {
@@ -103,6 +114,7 @@ function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInf
     for (const line of outcome.error.details) out.write(`    ${line}\n`);
     if (outcome.error.hint !== undefined) out.write(`hint: ${outcome.error.hint}\n`);
   }
+  if (outcome.manifestSha256 !== undefined) out.write(`evidence: manifest SHA-256 ${outcome.manifestSha256}\n`);
   out.write(`report: ${relative(process.cwd(), join(outcome.dir, runFiles.report))}\n`);
   out.write(`repeat: ${info.repro}\n`);
 }

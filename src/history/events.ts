@@ -62,6 +62,13 @@ export interface MonitorGatewayView {
   states: Record<string, GroupStateName>;
 }
 
+/** One process of fio: which job of which host, and which of its phases (plan/fio.ts). */
+export interface FioProcessId {
+  host: string;
+  job: string;
+  phase: 'prefill' | 'main' | 'verify';
+}
+
 /** One namespace as the host identified it. */
 export interface InventoryNamespace {
   uuid: string;
@@ -79,6 +86,8 @@ export type EventBody =
   | { type: 'run.phase'; phase: string; detail?: string }
   /** `infra`: the lab broke; the message says how. */
   | { type: 'run.end'; reason: 'completed' | 'interrupted' | 'infra'; message?: string }
+  /** What is under test, by the lab's word, once it is up. `components`: further parts and their versions. */
+  | { type: 'run.product'; name: string; version: string; components: Record<string, string> }
   | { type: 'log'; level: 'info' | 'warn' | 'error'; message: string }
   | { type: 'node'; name: string; role: string; state: 'started' | 'ready' | 'exited' | 'killed' | 'paused' | 'resumed'; pid?: number; exitCode?: number | null; signal?: string | null; expected?: boolean; detail?: string }
   /** A host controller changed its state. `cause`: e.g. keep-alive-timeout, transport-reset, io-timeout, requested. */
@@ -114,6 +123,20 @@ export type EventBody =
   | { type: 'io.stats'; host: string; nsUuid: string; nsid: number; fromUs: number; toUs: number; reads: number; writes: number; bytesRead: number; bytesWritten: number; failed: number; info: number; latencyMeanUs: number; latencyP99Us: number; latencyMaxUs: number; inflight: number; queued: number }
   /** Re-read of blocks after the workload. `pass`: at-once | delayed. */
   | { type: 'reread'; pass: string; state: 'begin' | 'end'; nsUuid: string; nsid: number; blocks: number; path?: string }
+  /**
+   * A process of fio. `dir`: its artifacts, relative to the run's folder. `devices`: NSID → block device. `ended`: how;
+   * `endedBy` tells whether the harness stopped or killed it. `failed`: it never ran.
+   */
+  | { type: 'fio.process'; state: 'started' | 'ended' | 'failed'; dir: string; version: string; devices: Record<string, string>; exitCode?: number | null; signal?: string | null; endedBy?: 'itself' | 'stop' | 'kill'; message?: string } & FioProcessId
+  /**
+   * Anchor of a fio log's clock: the harness time of its zero, and the error of that, microseconds. Looked at when
+   * the process starts and when it has ended; the later one counts, its error contains the drift between the two.
+   */
+  | { type: 'fio.clock'; zeroUs: number; zeroErrUs: number; clock: 'monotonic' | 'realtime' | 'start' } & FioProcessId
+  /** Totals of a running process since its start, all namespaces together. */
+  | { type: 'fio.stats'; elapsedMs: number; reads: number; writes: number; bytesRead: number; bytesWritten: number; readIops: number; writeIops: number; errors: number } & FioProcessId
+  /** What fio said at its end; what a checker finds in the artifacts counts, this is for people and scripts. */
+  | { type: 'fio.result'; meaning: string; complete: boolean; reads: number; writes: number; bytesRead: number; bytesWritten: number; ioErrors: number; verifyErrors: number; messages: string[] } & FioProcessId
   /** `process` = `ps:<name>`: seen from outside, where event-loop delays cannot be measured (−1). */
   | { type: 'self.watch'; process: string; pid: number; loopDelayMaxUs: number; loopDelayP99Us: number; cpuPercent: number; rssBytes: number; fromUs: number; toUs: number };
 

@@ -1,7 +1,8 @@
 import type { LabPlatform, Plan } from '../plan/types.js';
 import type { Lab, LabEventSink } from './types.js';
 
-export interface LabOptions { runId: string; runDir: string; sink: LabEventSink }
+/** `version`: pathproof's own, which is what labs made of its own parts have under test. */
+export interface LabOptions { runId: string; runDir: string; version: string; sink: LabEventSink }
 
 /** Told of each step of long work; `node` is empty for work that belongs to none. */
 export type ProviderProgress = (node: string, step: string) => void;

@@ -38,8 +38,30 @@ export interface GatewayNode {
   addListeners(): Promise<void>;
 }
 
+/** fio on one host (workload/fio): the jobs of the plan that name it. Each wait has a limit, milliseconds. */
+export interface FioNode {
+  /** Finds out what this fio can do and fills the regions that jobs verify. */
+  prepare(prefillLimitMs: number): Promise<void>;
+  start(): Promise<void>;
+  /** Ends the jobs that run as long as the load, waits for the others. */
+  stop(passesLimitMs: number): Promise<void>;
+  /** Reads every region that jobs verify. False: not within the limit. */
+  verify(limitMs: number): Promise<boolean>;
+  /** Ends everything at once; nothing starts afterwards. */
+  kill(): Promise<void>;
+}
+
+/** What a lab has under test. `components`: further parts and their versions, e.g. kernel, nvme-cli, fio. */
+export interface Product {
+  name: string;
+  version: string;
+  components: Record<string, string>;
+}
+
 export interface HostNode {
   readonly name: string;
+  /** Absent where the host has no block devices that fio could open. */
+  readonly fio?: FioNode;
   /** Connects every path; resolves when all namespaces have a usable path. */
   connect(): Promise<void>;
   /** Emits a host.inventory event with this label. */
@@ -80,6 +102,8 @@ export interface Lab {
   down(): Promise<void>;
   /** Processes of the lab on this machine that run now; none for a lab whose nodes are elsewhere. */
   processes(): { name: string; pid: number }[];
+  /** What is under test, once the lab is up. A run on a lab that does not say it passes no gate that names a product. */
+  product?(): Promise<Product>;
   /** Settles with a reason when a node that nobody meant to end ends; the run is `infra` then. */
   readonly broken: Promise<string>;
 }

@@ -3,8 +3,10 @@ import { faultSpecs, type FaultConsequences } from '../fault/specs.js';
 import { usageError } from '../util/errors.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
+import { resolveFioJobs } from './fio.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
 import { nominalPlatform } from './platform.js';
+import { thresholdList } from './thresholds.js';
 import { loopbackTimeScale, scaleTimers, virtualMachineTimers } from './timers.js';
 import type { Expectations, LabKind, LabPlatform, LabShape, LabTimers, Plan, PlanStep, StampWorkload, Topology, VirtualMachines } from './types.js';
 
@@ -62,6 +64,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   const expect: Expectations = {
     quietStall: 'quietStall', convergence: boots(scenario.steps) ? 'convergenceBoot' : 'convergence', stalls: [], overlaps: [], takeovers: [],
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
+    ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
   const steps = resolveSteps(where, scenario.steps, topology, random.fork('targets'), expect);
   const known = new Set(bounds.map((bound) => bound.name));
@@ -70,7 +73,9 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   }
   return {
     format: 1, suite, scenario: scenario.name, title: scenario.title, description: scenario.description,
-    seed: options.seed, lab: options.lab, shape, platform, topology, workload, steps, bounds, expect,
+    seed: options.seed, lab: options.lab, shape, platform, topology, workload,
+    ...(scenario.fio === undefined ? {} : { fio: resolveFioJobs(where, scenario.fio, topology, workload, random.fork('fio')) }),
+    steps, bounds, expect,
     defects: [...(options.defects ?? [])].sort(),
   };
 }

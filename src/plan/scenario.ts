@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { faultNames } from '../fault/specs.js';
 import { usageError } from '../util/errors.js';
+import { fioJobSchema } from './fio.js';
+import { thresholdsSchema } from './thresholds.js';
 import { labKinds, pathPolicies } from './types.js';
 
 /**
@@ -71,8 +73,14 @@ export const scenarioSchema = z.strictObject({
   labs: z.array(z.enum(labKinds)).min(1).optional(),
   lab: labSchema.optional(),
   workload: workloadSchema.optional(),
+  /** fio jobs that run beside the stamp workload, on labs whose hosts have kernel block devices. */
+  fio: z.array(fioJobSchema).min(1).max(32).optional(),
   steps: z.array(stepSchema).min(1).max(1_000),
-  expect: z.strictObject({ failedIoMax: z.int().min(0) }).partial().optional(),
+  expect: z.strictObject({
+    failedIoMax: z.int().min(0),
+    /** Limits of metrics, by `<checker>.<metric>`, on top of the checkers' own bounds. */
+    thresholds: thresholdsSchema,
+  }).partial().optional(),
 });
 
 export type Scenario = z.input<typeof scenarioSchema>;
@@ -102,6 +110,7 @@ export function describe(error: z.ZodError): string {
   return error.issues.map((issue) => {
     const field = issue.path.length === 0 ? '' : `${issue.path.map(String).join('.')}: `;
     if (issue.code === 'unrecognized_keys') return `${field}unknown field ${issue.keys.map((k) => `"${k}"`).join(', ')}`;
+    if (issue.code === 'invalid_key') return `${field}${issue.issues.map(({ message }) => message).join(', ')}`;
     return `${field}${issue.message}`;
   }).join('; ');
 }

@@ -6,6 +6,9 @@
  * about what was meant to happen.
  */
 
+import type { FioJobPlan } from './fio.js';
+import type { Threshold } from './thresholds.js';
+
 export const labKinds = ['loopback', 'qemu'] as const;
 export type LabKind = (typeof labKinds)[number];
 
@@ -93,8 +96,8 @@ export interface VirtualMachines {
   /** The Ceph major version that the image must have; null: whatever the suite has. */
   cephMajor: number | null;
   auth: 'none' | 'cephx';
-  /** Monitors of the cluster, 1 or 3. */
-  mons: number;
+  /** Monitors of the cluster; labs make one so far. */
+  mons: 1;
 }
 
 export interface StampWorkload {
@@ -194,6 +197,8 @@ export interface Expectations {
   takeovers: { fault: string; group: number; expected: boolean; reason: string }[];
   /** I/O operations that may end in failure. 0 in every HA scenario. */
   failedIoMax: number;
+  /** Limits of metrics, on top of what the checkers demand by themselves; absent: none. */
+  thresholds?: Threshold[];
 }
 
 export interface Plan {
@@ -209,6 +214,8 @@ export interface Plan {
   platform: LabPlatform;
   topology: Topology;
   workload: StampWorkload;
+  /** fio jobs beside the stamp workload; absent: none. */
+  fio?: FioJobPlan[];
   steps: PlanStep[];
   bounds: Bound[];
   expect: Expectations;

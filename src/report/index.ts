@@ -2,6 +2,12 @@
 export { renderHtml } from './html.js';
 export { renderSummary, summarize, summaryFormat } from './json.js';
 export type { Summary, SummaryRan, SummaryScenario, SummarySkip } from './json.js';
+export { gateHtml } from './gate/html.js';
+export { gateJunit } from './gate/junit.js';
+export { gateMarkdown } from './gate/markdown.js';
+export { gateLines } from './gate/terminal.js';
+export type { GateFinding, GateReport } from './gate/types.js';
+export { gateAnnotations, onGithub, runAnnotations } from './github.js';
 export { renderJunit } from './junit.js';
 export { painterFor, plainPainter } from './paint.js';
 export type { Painter } from './paint.js';

@@ -90,7 +90,7 @@ function startOf(results: readonly ScenarioResult[]): Record<string, string> {
 const seconds = (ms: number): string => (ms / 1_000).toFixed(3);
 
 /** `children` are XML already. */
-function element(name: string, attributes: Record<string, string>, children: readonly string[]): string {
+export function element(name: string, attributes: Record<string, string>, children: readonly string[]): string {
   const head = Object.entries(attributes).map(([key, value]) => ` ${key}="${escapeXml(value)}"`).join('');
   return children.length === 0 ? `<${name}${head}/>` : `<${name}${head}>${children.join('')}</${name}>`;
 }

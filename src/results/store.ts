@@ -5,7 +5,7 @@ import { infraError, messageOf, usageError } from '../util/errors.js';
 import type { RunVerdict } from '../verify/types.js';
 
 /** Names of the files of a run's folder (docs/FORMAT.md). */
-export const runFiles = { plan: 'plan.json', run: 'run.json', history: 'history.ndjson', verdict: 'verdict.json', report: 'report.html' } as const;
+export const runFiles = { plan: 'plan.json', run: 'run.json', history: 'history.ndjson', verdict: 'verdict.json', report: 'report.html', skip: 'skip.json' } as const;
 
 /** What run.json says: how the run came about. Written before anything is started. */
 export interface RunInfo {
@@ -53,6 +53,30 @@ export function writeRunFile(dir: string, name: string, value: unknown): void {
     writeFileSync(join(dir, name), typeof value === 'string' ? value : `${JSON.stringify(value, null, 2)}\n`);
   } catch (error) {
     throw infraError('RESULTS_WRITE', `cannot write ${join(dir, name)}: ${messageOf(error)}`, { hint: 'Is the disk full?', cause: error });
+  }
+}
+
+/** What skip.json says: a scenario that a run left out, and why. It stands in the folder where the run would be. */
+export interface SkipInfo {
+  format: 1;
+  runId: string;
+  suite: string;
+  scenario: string;
+  title: string;
+  seed: string;
+  lab: string;
+  reason: string;
+  git: string;
+  version: string;
+  argv: string[];
+  startedAt: string;
+}
+
+export function readSkip(dir: string): SkipInfo | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dir, runFiles.skip), 'utf8')) as SkipInfo;
+  } catch {
+    return undefined;
   }
 }
 

@@ -14,7 +14,9 @@ import { nowUs, sleep } from '../util/clock.js';
 import { infraError, messageOf, PathproofError } from '../util/errors.js';
 import type { RanScenario } from '../report/index.js';
 import { FaultBoard } from './faults.js';
+import { RunFio } from './fio.js';
 import { judgeRun } from '../results/judge.js';
+import { sealRun } from '../results/manifest.js';
 
 /** What a run shows while it goes on. All optional; a vitest run shows nothing. */
 export interface RunProgress {
@@ -30,6 +32,8 @@ export interface RunOutcome {
   /** Why the lab broke, when it did. */
   error: PathproofError | undefined;
   dir: string;
+  /** SHA-256 of the run's manifest; undefined: it could not be written. */
+  manifestSha256: string | undefined;
 }
 
 const statusPeriodMs = 250;
@@ -73,13 +77,14 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
     phase = name;
     emit({ type: 'run.phase', phase: name, ...(detail === undefined ? {} : { detail }) });
   };
-  const lab = provider.create(plan, { runId: info.runId, runDir: dir, sink: (node, event, errUs = 0) => void history.append(event, { node, offUs: 0, errUs }) });
+  const lab = provider.create(plan, { runId: info.runId, runDir: dir, version: info.version, sink: (node, event, errUs = 0) => void history.append(event, { node, offUs: 0, errUs }) });
   void lab.broken.then((reason) => {
     const [first, ...details] = reason.split('\n');
     fail(infraError('LAB_BROKE', first!, { details }));
   });
   const board = new FaultBoard({ lab, view, plan, signal: abort.signal, emit });
 
+  let fio: RunFio | undefined;
   const startedUs = nowUs();
   const stopSelfWatch = watchSelf('harness', emit);
   // From outside, too: a paused or starved member cannot report itself.
@@ -99,11 +104,16 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
     if (failure !== undefined) throw failure;
     setPhase('lab-up');
     await untilAborted(abort.signal, lab.up((step) => setPhase('lab-up', step)));
-    await untilAborted(abort.signal, walk({ plan, lab, view, board, setPhase, signal: abort.signal, emit, note: progress.note }));
+    const product = await lab.product?.();
+    if (product !== undefined) emit({ type: 'run.product', ...product });
+    fio = new RunFio(plan, lab, emit);
+    await untilAborted(abort.signal, walk({ plan, lab, view, board, fio, setPhase, signal: abort.signal, emit, note: progress.note }));
   } catch (error) {
     if (!(error instanceof Interrupted) && error !== failure) fail(error);
   }
   const wasInterrupted = failure === undefined && signal.aborted;
+  // Before the heals: what fio still does must not wait for them.
+  await fio?.kill().catch(fail);
   await board.healAll();
   clearInterval(ticker);
   stopSelfWatch();
@@ -116,7 +126,12 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
   abort.abort();
   signal.removeEventListener('abort', interrupted);
   await lab.down().catch((error: unknown) => fail(infraError('LAB_DOWN', `the lab did not go down cleanly: ${messageOf(error)}`, { cause: error })));
-  return { result: await judgeRun(dir), error: failure, dir };
+  // Nobody writes to the evidence any more: it is sealed before anything is made from it.
+  const manifestSha256 = await sealRun(dir, info).catch((error: unknown) => {
+    fail(error);
+    return undefined;
+  });
+  return { result: await judgeRun(dir, { by: 'run', version: info.version }), error: failure, dir, manifestSha256 };
 }
 
 /** What the provider found; without it when it failed, or when somebody interrupted it, which is no failure. */
@@ -152,6 +167,7 @@ interface Walk {
   lab: Lab;
   view: LiveView;
   board: FaultBoard;
+  fio: RunFio;
   signal: AbortSignal;
   setPhase: (name: string, detail?: string) => void;
   emit: (event: EventBody) => void;
@@ -164,7 +180,13 @@ async function walk(w: Walk): Promise<void> {
   await lab.host.connect();
   await awaitCondition(w, { kind: 'home' }, 'homeAwait', { needsIo: false });
   await lab.host.inventory('start');
+  if (w.fio.wanted) {
+    w.setPhase('fio-prefill');
+    await w.fio.prepare();
+    if (w.signal.aborted) return;
+  }
   await lab.host.startLoad();
+  await w.fio.start();
   for (const [index, step] of plan.steps.entries()) {
     // A wait that an abort cut short returns like one that is over: nothing more may be done to the lab.
     if (w.signal.aborted) return;
@@ -172,7 +194,12 @@ async function walk(w: Walk): Promise<void> {
   }
   if (w.signal.aborted) return;
   w.setPhase('stop-load');
-  await lab.host.stopLoad();
+  await Promise.all([lab.host.stopLoad(), w.fio.stop()]);
+  if (w.fio.wanted && !w.signal.aborted) {
+    w.setPhase('fio-verify');
+    await w.fio.verify();
+  }
+  if (w.signal.aborted) return;
   w.setPhase('reread-at-once');
   if (await reread(w, 'at-once')) {
     w.setPhase('settle', `${plan.workload.delayedRereadMs} ms before the delayed re-read`);

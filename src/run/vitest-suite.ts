@@ -2,6 +2,7 @@ import { join, relative } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { gitCommit, packageVersion, shellQuote } from '../cli/package.js';
 import { openProvider } from '../lab/providers.js';
+import { skipReason } from '../plan/fits.js';
 import { planScenario } from '../plan/planner.js';
 import { parseSuite } from '../plan/scenario.js';
 import { onSuite } from '../plan/suite.js';
@@ -25,7 +26,8 @@ onSuite((definition) => {
   afterAll(() => provider.close(), 60_000);
   for (const scenario of scenarios) {
     test(`${name}/${scenario.name}: ${scenario.title}`, { timeout: scenarioTimeoutMs }, async (context) => {
-      if (scenario.labs !== undefined && !scenario.labs.includes(lab)) context.skip(`made for ${scenario.labs.join(', ')}, not for ${lab}`);
+      const reason = skipReason(scenario, lab);
+      if (reason !== undefined) context.skip(reason);
       const { runId, dir } = createRunDir(process.env['PATHPROOF_RESULTS'] ?? 'results', name, seed);
       const repro = `PATHPROOF_SEED=${shellQuote(seed)} PATHPROOF_LAB=${lab} npm run suites -- -t ${shellQuote(`${name}/${scenario.name}:`)}`;
       const outcome = await executePlan(provider, (platform) => planScenario(name, scenario, { seed, lab, ...(platform === undefined ? {} : { platform }) }), {

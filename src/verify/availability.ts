@@ -63,12 +63,18 @@ export const availability: Checker = {
   },
 };
 
-function measure({ plan }: CheckInput, { completedOk, failedOps, abortedOps }: JournalScan, stalls: readonly Stall[], findings: Findings): void {
+function measure({ plan }: CheckInput, { completedOk, failedOps, abortedOps, latency, latencyMaxUs }: JournalScan, stalls: readonly Stall[], findings: Findings): void {
   const { metrics } = findings;
   metrics['operationsOk'] = completedOk;
   metrics['operationsFailed'] = failedOps;
   metrics['operationsAborted'] = abortedOps;
   metrics['stallMaxMs'] = toMs(stalls[0]?.durationUs ?? 0);
+  for (const [name, percent] of [['latencyP50Ms', 50], ['latencyP99Ms', 99], ['latencyP999Ms', 99.9]] as const) {
+    const ns = latency.percentileNs(percent);
+    // A bin is valued at its middle, which may lie above the largest value in it.
+    if (ns !== undefined) metrics[name] = toMs(Math.min(ns / 1_000, latencyMaxUs));
+  }
+  if (latency.total > 0) metrics['latencyMaxMs'] = toMs(latencyMaxUs);
   for (const { nsid, uuid } of plan.topology.namespaces) {
     metrics[`ns${nsid}.stallMaxMs`] = toMs(Math.max(0, ...stalls.filter((stall) => stall.nsUuid === uuid).map((stall) => stall.durationUs)));
   }

@@ -1,3 +1,4 @@
+import { countAnaChanges } from './ana-changes.js';
 import { pathUnknown, scanJournal } from './journal-scan.js';
 import { countedIo } from './path-io.js';
 import { activeBefore, fencingOf, groupSteps } from './monitor-order.js';
@@ -63,6 +64,9 @@ async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Fi
   findings.metrics[`${fault}.group${group}TakeoverMs`] = toMs(tookUs);
   const scan = await scanJournal(input);
   const members = plan.topology.namespaces.filter(({ anaGroup }) => anaGroup === group);
+  const changes = Math.max(0, ...members.map(({ uuid }) => countAnaChanges(input, uuid, { fromUs: injectUs!, toUs: healUs })));
+  findings.metrics[`${fault}.group${group}AnaChanges`] = changes;
+  findings.metrics['anaChangesPerFailoverMax'] = Math.max(findings.metrics['anaChangesPerFailoverMax'] ?? 0, changes);
   const needsWrite = plan.workload.readPercent < 100 && members.some(({ idle }) => !idle);
   const operationsBy = (gateway: string): number => members.reduce((sum, { uuid }) => {
     const { reads, writes, probes } = scan.tally({ nsUuid: uuid, gateway, fromUs: tookOverUs, toUs: healUs });

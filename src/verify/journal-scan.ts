@@ -1,3 +1,4 @@
+import { binOf, binValueNs, LatencyHistogram, PLAT_BINS } from 'fio-parser';
 import type { HistoryEvent } from '../history/events.js';
 import type { JournalHeader, JournalRecord } from '../history/journal-types.js';
 import { gatewayOf } from './integrity/findings.js';
@@ -50,6 +51,9 @@ export interface JournalScan {
   /** Floor below which stalls were dropped, microseconds. */
   stallFloorUs: number;
   lastRecordUs: number;
+  /** Latencies of the load's operations that ended ok. */
+  latency: LatencyHistogram;
+  latencyMaxUs: number;
   /**
    * I/O of `load` and `probe` that ended ok in [fromUs, toUs); both must be edges (see `scanEdges`) or infinite.
    * An operation that was in flight across an edge is not counted at all: what was invoked before a fault says
@@ -129,6 +133,8 @@ class ScanFold {
   #failedFirst: JournalScan['failedFirst'];
   #unfinished = 0;
   #lastRecordUs = -Infinity;
+  readonly #latency = new Uint32Array(PLAT_BINS);
+  #latencyMaxUs = 0;
 
   constructor(edges: readonly number[], endUs: number) {
     this.#edges = edges;
@@ -178,6 +184,8 @@ class ScanFold {
       stalls: this.#stalls.sort((a, b) => b.toUs - b.fromUs - (a.toUs - a.fromUs)),
       stallFloorUs: this.#floorUs,
       lastRecordUs: this.#lastRecordUs,
+      latency: new LatencyHistogram([...this.#latency.entries()].filter(([, count]) => count > 0).map(([bin, count]) => [binValueNs(bin), count])),
+      latencyMaxUs: this.#latencyMaxUs,
       tally: ({ nsUuid, gateway, fromUs, toUs }) => {
         const first = segmentOf(fromUs);
         const end = segmentOf(toUs);
@@ -222,6 +230,11 @@ class ScanFold {
       const key = `${purpose}:${uuid}`;
       this.#rereadBlocks.set(key, (this.#rereadBlocks.get(key) ?? 0) + nlb);
       return;
+    }
+    if (purpose === 'load') {
+      const latencyUs = tUs - invoke.record.tUs;
+      this.#latency[binOf(latencyUs * 1_000)]! += 1;
+      if (latencyUs > this.#latencyMaxUs) this.#latencyMaxUs = latencyUs;
     }
     if (invoke.segment !== segment) return;
     let cell = state.cell;

@@ -14,6 +14,7 @@ const rank: Record<Verdict, number> = { pass: 0, unknown: 1, infra: 2, fail: 3 }
 export class Findings {
   readonly checker: string;
   readonly metrics: Record<string, number> = {};
+  details: Record<string, unknown> | undefined;
   readonly #evidence: Record<Verdict, Evidence[]> = { pass: [], unknown: [], infra: [], fail: [] };
   readonly #dropped: Record<Verdict, number> = { pass: 0, unknown: 0, infra: 0, fail: 0 };
 
@@ -66,6 +67,6 @@ export class Findings {
       evidence.push(...this.#evidence[each]);
       if (this.#dropped[each] > 0) evidence.push({ text: `… and ${this.#dropped[each]} more findings of this kind` });
     }
-    return { checker: this.checker, verdict, summary, evidence, metrics: this.metrics };
+    return { checker: this.checker, verdict, summary, evidence, metrics: this.metrics, ...(this.details === undefined ? {} : { details: this.details }) };
   }
 }

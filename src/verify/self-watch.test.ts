@@ -28,6 +28,13 @@ describe('self-watch', () => {
     expect(loopDelayLimitUs(plan)).toBe(300_000);
   });
 
+  it('asks of a gateway on the kernel’s target only what its beacons need', () => {
+    const { plan } = healthyRun();
+    plan.shape.timers = { ...plan.shape.timers, katoMs: 5000, beaconGraceMs: 7000 };
+    plan.platform = { accel: 'tcg', emulationFactor: 10, fabrics: 2, machines: { debianSuite: 'forky', cephMajor: null, auth: 'none', mons: 1 } };
+    expect([loopDelayLimitUs(plan, 'gateway'), loopDelayLimitUs(plan, 'host')]).toEqual([1_250_000, 300_000]);
+  });
+
   it.each(['harness', 'host1', 'gw2', 'monitor', 'store'])('is unknown when %s stood still', async (process) => {
     const run = healthyRun().change('self.watch', (body, ms) => body.process === process && ms > 4000 && ms <= 4250, () => ({ loopDelayMaxUs: 126_000 }));
     expect(await summary(run)).toMatch(new RegExp(`^${process}: its event loop stood still for 126\\.0 ms between \\+3\\.\\d+ s and \\+4\\.\\d+ s \\(limit 125\\.0 ms\\)$`));

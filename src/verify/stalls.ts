@@ -1,6 +1,6 @@
 import { scanJournal } from './journal-scan.js';
 import type { RawStall } from './journal-scan.js';
-import type { AllowanceWindow } from './timeline.js';
+import type { AllowanceWindow, Period } from './timeline.js';
 import { allowanceWindows, boundOf, eventsOf, rolesOf } from './timeline.js';
 import type { CheckInput } from './types.js';
 
@@ -46,13 +46,7 @@ export async function listStalls(input: CheckInput): Promise<Stall[]> {
     const anaGroup = groupOf.get(stall.nsUuid) ?? 0;
     const durationUs = stall.toUs - stall.fromUs;
     const quietUs = quiet.ms * 1000;
-    let best = { window: undefined as AllowanceWindow | undefined, excessUs: durationUs - quietUs };
-    for (const window of windows) {
-      if (!window.groups.includes(anaGroup) || stall.toUs <= window.fromUs || stall.fromUs >= window.toUs) continue;
-      // What would be no stall on a quiet day is none at the edge of a window either.
-      const excessUs = Math.min(excessIn(window, stall, quietUs), durationUs - quietUs);
-      if (best.window === undefined || excessUs < best.excessUs) best = { window, excessUs };
-    }
+    const best = measureStall(windows, anaGroup, stall, quietUs);
     const loopDelayUs = best.excessUs > 0 ? loopDelayDuring(watches, stall) : 0;
     const judgement = best.excessUs <= 0 ? 'within' : best.excessUs <= loopDelayUs ? 'doubtful' : 'over';
     const { window } = best;
@@ -63,7 +57,20 @@ export async function listStalls(input: CheckInput): Promise<Stall[]> {
   });
 }
 
-function excessIn(window: AllowanceWindow, stall: RawStall, quietUs: number): number {
+/** By how much a stall is too long (≤ 0: it isn't), and the window that explains it best; without one the quiet bound counts. */
+export function measureStall(windows: readonly AllowanceWindow[], anaGroup: number, stall: Period, quietUs: number): { window: AllowanceWindow | undefined; excessUs: number } {
+  const durationUs = stall.toUs - stall.fromUs;
+  let best = { window: undefined as AllowanceWindow | undefined, excessUs: durationUs - quietUs };
+  for (const window of windows) {
+    if (!window.groups.includes(anaGroup) || stall.toUs <= window.fromUs || stall.fromUs >= window.toUs) continue;
+    // What would be no stall on a quiet day is none at the edge of a window either.
+    const excessUs = Math.min(excessIn(window, stall, quietUs), durationUs - quietUs);
+    if (best.window === undefined || excessUs < best.excessUs) best = { window, excessUs };
+  }
+  return best;
+}
+
+function excessIn(window: AllowanceWindow, stall: Period, quietUs: number): number {
   const earlyUs = Math.max(0, window.fromUs - stall.fromUs);
   const allowedEndUs = window.untilUs === undefined ? Math.max(stall.fromUs, window.fromUs) + window.boundUs : window.untilUs + window.boundUs;
   return Math.max(earlyUs - quietUs, stall.toUs - allowedEndUs);

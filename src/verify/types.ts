@@ -1,4 +1,5 @@
 import type { HistoryEvent } from '../history/events.js';
+import type { FioSource } from '../history/fio/index.js';
 import type { JournalSource } from '../history/journal-types.js';
 import type { Plan } from '../plan/types.js';
 
@@ -25,6 +26,8 @@ export interface CheckResult {
   evidence: Evidence[];
   /** Units last in each name: stallMaxMs, operations, blocks. */
   metrics: Record<string, number>;
+  /** What a script may want beyond numbers, as JSON; its shape is the checker's (docs/SCHEMA.md). Absent: nothing. */
+  details?: Record<string, unknown>;
 }
 
 export interface CheckInput {
@@ -34,6 +37,8 @@ export interface CheckInput {
   journal: JournalSource;
   /** Lines of history.ndjson that could not be read (e.g. a torn last line), in words. */
   historyProblems: readonly string[];
+  /** Artifacts of fio; absent when nobody stored any. */
+  fio?: FioSource;
 }
 
 /** A pure fold over plan and history. A throw is turned into `unknown` by the caller, never into a pass. */
@@ -41,6 +46,8 @@ export interface Checker {
   name: string;
   /** What it proves, one sentence. */
   proves: string;
+  /** False: there is nothing in this plan for it to prove, and it does not appear in the verdict. Default: always true. */
+  applies?(plan: Plan): boolean;
   check(input: CheckInput): Promise<CheckResult>;
 }
 

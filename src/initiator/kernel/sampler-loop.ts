@@ -8,10 +8,18 @@ import type { KernelRoots, SysfsCalls } from './sysfs.js';
 
 /** Two samples are this far apart, milliseconds: with the jitter of a busy machine still about ten. */
 export const samplePeriodMs = 8;
+/**
+ * Where a sample takes long (a processor that is emulated, or wanted by others) they are further apart, so that sampling
+ * never takes more than this share of a processor from what it observes, but no further than the limit.
+ */
+export const samplerShareMax = 0.15;
+export const samplePeriodMaxMs = 20;
 /** How often new and vanished controllers and paths are looked for. One that vanishes is also noticed when it is read. */
 export const rescanPeriodMs = 100;
-/** How often the counters and the ANA groups are read, and the density of the samples is reported. */
+/** How often the counters are read, and the density of the samples is reported. */
 export const reportPeriodMs = 250;
+/** The groups of the paths, which hardly ever change, are read with every so many reports. */
+const reportsPerRefresh = 4;
 
 /** How densely was looked, on the machine's own clock. */
 export interface SampleCoverage {
@@ -60,11 +68,12 @@ export function runSamplerLoop(options: SamplerLoopOptions, parts: SamplerLoopPa
   const control = new Int32Array(options.control);
   const sampler = new PathSampler(options.roots, calls, options.nqn);
   const counters = new PathCounters(options.roots, calls, now);
-  const periodUs = (options.periodMs ?? samplePeriodMs) * 1_000;
+  const pace = new Pace((options.periodMs ?? samplePeriodMs) * 1_000);
   let dueUs = now();
   let lastBeganUs = dueUs;
   let rescanDueUs = dueUs;
   let flushed = 0;
+  let reports = 0;
   const coverage: SampleCoverage = { fromUs: dueUs, toUs: dueUs, samples: 0, maxGapUs: 0 };
 
   const report = (): void => {
@@ -89,14 +98,14 @@ export function runSamplerLoop(options: SamplerLoopOptions, parts: SamplerLoopPa
     if (changes.length > 0) post({ kind: 'changes', tUs, changes });
 
     if (tUs - coverage.fromUs >= reportPeriodMs * 1_000 || flush !== flushed || stop) {
-      const regrouped = sampler.refresh();
+      const regrouped = reports++ % reportsPerRefresh === 0 || flush !== flushed ? sampler.refresh() : [];
       if (regrouped.length > 0) post({ kind: 'changes', tUs: now(), changes: regrouped });
       report();
     }
     if (flush !== flushed) post({ kind: 'flushed', number: (flushed = flush) });
     if (stop) break;
 
-    dueUs += periodUs;
+    dueUs += pace.after(tUs - beganUs);
     const waitUs = dueUs - now();
     // What was missed is not made up for: two samples at once see no more than one.
     if (waitUs > 0) wait(control, seen, waitUs / 1_000);
@@ -104,6 +113,23 @@ export function runSamplerLoop(options: SamplerLoopOptions, parts: SamplerLoopPa
   }
   counters.close();
   sampler.close();
+}
+
+/** How far apart samples are, by how long they take. */
+class Pace {
+  readonly #leastUs: number;
+  #meanUs = 0;
+
+  constructor(leastUs: number) {
+    this.#leastUs = leastUs;
+  }
+
+  /** The time from the begin of a sample that took so long to the next, microseconds. */
+  after(tookUs: number): number {
+    // Slow to follow: one sample that was interrupted says nothing.
+    this.#meanUs += (tookUs - this.#meanUs) / 16;
+    return Math.min(Math.max(this.#leastUs, this.#meanUs / samplerShareMax), Math.max(this.#leastUs, samplePeriodMaxMs * 1_000));
+  }
 }
 
 /** The body of a sampler's thread. */

@@ -55,6 +55,31 @@ describe('the sampler’s loop', () => {
     expect(Math.max(...reports.map(({ maxGapUs }) => maxGapUs))).toBeLessThan(10_000);
   });
 
+  it('is further apart where samples take long, within limits', () => {
+    // Each look at the clock takes 100 µs here; a slow machine takes longer over a sample of five calls.
+    const slow = (readUs: number): number[] => {
+      const control = new SharedArrayBuffer(samplerWords * 4);
+      const words = new Int32Array(control);
+      const waitsMs: number[] = [];
+      let clockUs = 1_000_000;
+      runSamplerLoop({ nqn: testNqn, roots: tree.roots, control }, {
+        calls: { ...tree.calls, readSync: (fd, into) => { clockUs += readUs; return tree.calls.readSync(fd, into); } },
+        now: () => clockUs, post: () => undefined,
+        wait: (_control, _seen, waitMs) => {
+          waitsMs.push(waitMs);
+          clockUs += waitMs * 1_000;
+          if (waitsMs.length === 200) words[SamplerWord.stop] = 1;
+        },
+      });
+      return waitsMs.slice(-50);
+    };
+    const periods = (readUs: number): number => Math.max(...slow(readUs)) + (2 * readUs) / 1_000;
+    expect(periods(100)).toBeCloseTo(8, 0);
+    // Two files are read: 2 ms of 13.3 ms.
+    expect(periods(1_000)).toBeCloseTo(13.3, 0);
+    expect(periods(5_000)).toBeCloseTo(20, 0);
+  });
+
   it('names the longest time without a look, and does not catch up afterwards', () => {
     const { messages, waitsMs } = run((waits, words, advance) => {
       if (waits === 10) advance(90_000);

@@ -74,7 +74,7 @@ describe('NvmeTrace', () => {
   it('says so, and no more, where there is no tracefs', async () => {
     const { trace: nvme, problems } = trace();
     expect(nvme.start()).toBe(false);
-    expect(problems).toEqual([expect.stringMatching(/^no trace of the kernel's NVMe events: ENOENT.*events\/nvme\/nvme_async_event/)]);
+    expect(problems).toEqual([expect.stringMatching(/^tracefs gives no NVMe events: ENOENT.*events\/nvme\/nvme_async_event/)]);
     await nvme.stop();
   });
 
@@ -84,7 +84,7 @@ describe('NvmeTrace', () => {
     nvme.start();
     end('cat: trace_pipe: No such device');
     await Promise.resolve().then(() => undefined);
-    expect(problems).toEqual(["the trace of the kernel's NVMe events ended: cat: trace_pipe: No such device"]);
+    expect(problems).toEqual(['the trace has lost its reader: cat: trace_pipe: No such device']);
     expect(existsSync(join(tracing, 'instances/host1'))).toBe(true);
   });
 });

@@ -27,7 +27,8 @@ const askedMax = 64;
 /**
  * The kernel's own word on asynchronous events and on reads of the ANA log, with its own times: a trace
  * instance of our own (Documentation/trace/ftrace.rst, "Instances"), on the monotonic clock, with events of
- * the admin queue only. A kernel without tracefs or without these events says so once; nothing else depends on it.
+ * the admin queue only. A kernel without tracefs or without these events says so once. Checkers take its silence for
+ * proof only if nothing was said of a trace that is missing or has lost something (verify/look-gaps.ts).
  */
 export class NvmeTrace {
   readonly #options: TraceOptions;
@@ -50,14 +51,14 @@ export class NvmeTrace {
       this.#enable('nvme_complete_rq', 'qid == 0');
       this.#set('tracing_on', '1');
     } catch (error) {
-      this.#options.onProblem(`no trace of the kernel's NVMe events: ${messageOf(error)}`);
+      this.#options.onProblem(`tracefs gives no NVMe events: ${messageOf(error)}`);
       this.#remove();
       return false;
     }
     const source = (this.#options.open ?? catLines)(join(this.#folder, 'trace_pipe'), (line) => this.#line(line));
     this.#source = source;
     void source.ended.then((why) => {
-      if (this.#source === source) this.#options.onProblem(`the trace of the kernel's NVMe events ended: ${why}`);
+      if (this.#source === source) this.#options.onProblem(`the trace has lost its reader: ${why}`);
     });
     return true;
   }

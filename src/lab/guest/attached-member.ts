@@ -141,7 +141,10 @@ async function openChannel(name: string, path: string, readyMaxMs: number): Prom
     }),
   };
   const ready = new Promise<'ready'>((resolve) => {
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // It repeats the socket's errors, and one that nobody hears ends the process.
+    lines.on('error', () => undefined);
+    lines.on('line', (line) => {
       const message = JSON.parse(line) as MemberMessage;
       if (message.kind === 'event') channel.onEvent(message.event);
       else if (message.kind === 'reply') requests.settle(message);

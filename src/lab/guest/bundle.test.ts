@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundleGuestEntry, guestEntries } from './bundle.js';
 
-/** What a guest can load before it has a megabyte of modules to parse; the gateway's had 600 kB with the schema library in it. */
-const sizeMaxBytes = 250_000;
+/**
+ * What a guest has to parse before anything happens. A gateway starts again with every heal and is free of the schema
+ * library (600 kB with it); a host's program starts once and checks what it is asked with it.
+ */
+const sizeMaxBytes = { gateway: 250_000, host: 650_000 };
 
 describe.each(guestEntries)('the program of a %s', (entry) => {
   let dir: string;
@@ -15,7 +18,7 @@ describe.each(guestEntries)('the program of a %s', (entry) => {
 
   it('is one small file, equal each time, that needs no other', async () => {
     const { code, sha256 } = await bundleGuestEntry(entry);
-    expect(code.length).toBeLessThan(sizeMaxBytes);
+    expect(code.length).toBeLessThan(sizeMaxBytes[entry]);
     expect(sha256).toMatch(/^[0-9a-f]{64}$/);
     expect(await bundleGuestEntry(entry)).toEqual({ code, sha256 });
     const file = join(dir, `${entry}.mjs`);

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { NodeEvent } from '../../history/events.js';
-import { watchSelf } from '../../observe/self-watch.js';
+import { guestLoopResolutionMs, watchSelf } from '../../observe/self-watch.js';
 import { nowUs, ownNowUs, shiftClock } from '../../util/clock.js';
 import { cpuWorkUs } from '../../util/cpu-speed.js';
 import { answer } from '../member/answer.js';
@@ -75,7 +75,7 @@ export function runGuestMember<Config extends { name: string }>(role: string, st
     process.on('SIGTERM', () => {
       void (member.stop?.() ?? Promise.resolve()).catch(() => undefined).finally(() => process.exit(0));
     });
-    watchSelf(name, (event) => context.emit(event));
+    watchSelf(name, (event) => context.emit(event), guestLoopResolutionMs);
     context.log(`ready pid=${process.pid}`);
   };
   run().catch((error: unknown) => {

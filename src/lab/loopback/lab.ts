@@ -7,7 +7,7 @@ import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError, messageOf, PathproofError } from '../../util/errors.js';
 import { LabRegistration } from '../registry.js';
-import type { HostNode, Lab, LabEventSink, LinkCutMode, LinkDirection, LinkNode, LinkStats, MonitorNode, StoreNode } from '../types.js';
+import type { HostNode, Lab, LabEventSink, LinkCutMode, LinkDirection, LinkNode, LinkStats, MonitorNode, Product, StoreNode } from '../types.js';
 import { LoopbackGateway } from './gateway-node.js';
 import { LoopbackHost } from './host-node.js';
 import { MemberProcess } from './member-process.js';
@@ -17,6 +17,8 @@ export interface LoopbackLabOptions {
   runId: string;
   /** The run's folder: logs/ and the host's journal go there. */
   runDir: string;
+  /** pathproof's version: that of everything in this lab. */
+  version: string;
   sink: LabEventSink;
 }
 
@@ -153,6 +155,11 @@ export class LoopbackLab implements Lab {
     for (const role of order) await Promise.all(members.filter((m) => roleOf(m.name) === role).map((m) => m.end()));
     if (existsSync(this.#storeDir)) rmSync(this.#storeDir, { recursive: true, force: true });
     this.#registration?.close();
+  }
+
+  /** Gateways, monitor, store and initiator are this project's own. */
+  product(): Promise<Product> {
+    return Promise.resolve({ name: 'pathproof-model', version: this.#options.version, components: { node: process.version } });
   }
 
   processes(): { name: string; pid: number }[] {

@@ -9,7 +9,7 @@ import { gatewayModules, gatewayPort } from './provision/gateway.js';
 import { hostModules } from './provision/host.js';
 
 /** Memory of each kind of node, MB. The OSD keeps the images in its own. */
-export const nodeMemoryMb = { ceph: 1_536, mon: 512, gateway: 640, host: 1_024 } as const;
+export const nodeMemoryMb = { ceph: 1_536, gateway: 640, host: 1_024 } as const;
 /** What the harness, QEMU itself and the page cache want besides the guests' memory, MB. */
 const overheadMb = 1_024;
 
@@ -39,7 +39,6 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   const cpus = accel === 'tcg' ? 1 : 2;
   const nodes: NodeSpec[] = [
     { name: 'ceph', memoryMb: nodeMemoryMb.ceph, cpus, alsoKnownAs: ['mon', 'osd'], modules: [] },
-    ...Array.from({ length: machines.mons - 1 }, (_, i) => ({ name: `mon${i + 2}`, memoryMb: nodeMemoryMb.mon, cpus: 1 })),
     ...gatewayNames.map((name) => ({ name, memoryMb: nodeMemoryMb.gateway, cpus: 1, modules: gatewayModules })),
     // On one processor the NVMe/TCP initiator blocks itself for seconds: its high-priority worker spins for as long as a
     // sender that it has preempted holds the queue's send lock (linux drivers/nvme/host/tcp.c, nvme_tcp_io_work).
@@ -48,7 +47,7 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   const images = topology.namespaces.map((n) => ({ name: n.image, megabytes: Math.ceil((n.blocks * n.blockSize) / 1_048_576) }));
   const ceph: CephSpec = {
     auth: machines.auth, objectStore: 'memstore', storeMb: 256 + 2 * images.reduce((sum, i) => sum + i.megabytes, 0),
-    pool: topology.pool, group: topology.group, gateways: gatewayNames, images, mons: machines.mons,
+    pool: topology.pool, group: topology.group, gateways: gatewayNames, images,
     settings: {
       // A gateway takes the monitor for silent after `disconnectPanicMs`; with Ceph's default an answer to a beacon may take 15 beacons.
       mon_nvmeofgw_beacons_till_ack: '3',

@@ -15,6 +15,7 @@ const entry = (diff?: GwClientState['diff']): GwClientState => ({
   gwId: 'a', groupId: 0, gwMapEpoch: 1, subsystems: [], availability: 'AVAILABLE', ...(diff === undefined ? {} : { diff }),
 });
 const wantsDiff = entry({ lastSequence: 0n, outOfOrder: false, mapFeatures: mapFeatureBeaconDiff });
+const knowing = (...nqns: string[]): GwClientState => ({ ...wantsDiff, subsystems: nqns.map((nqn) => ({ nqn, ana: [] })) });
 const noDiff = entry({ lastSequence: 0n, outOfOrder: false, mapFeatures: 0n });
 const outOfOrder = (lastSequence: bigint): GwClientState => entry({ lastSequence, outOfOrder: true, mapFeatures: mapFeatureBeaconDiff });
 
@@ -110,8 +111,18 @@ describe('BeaconSequence', () => {
     sequence.takeMap(wantsDiff);
     send(sequence, beacon('AVAILABLE', subsystem('x')));
     send(sequence, beacon('AVAILABLE', subsystem('x')));
-    expect(sequence.takeMap(wantsDiff)).toBe(true);
+    expect(sequence.takeMap(knowing('x'))).toBe(true);
     expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'))))).toBe('3: ');
+  });
+
+  it('a map that lacks what was told makes the next beacon tell all of it again, once', () => {
+    const sequence = new BeaconSequence();
+    sequence.takeMap(wantsDiff);
+    send(sequence, beacon('AVAILABLE', subsystem('x'), subsystem('y')));
+    sequence.takeMap(knowing('y'));
+    expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'), subsystem('y'))))).toBe('2: CHANGED x, CHANGED y');
+    sequence.takeMap(knowing('x', 'y'));
+    expect(told(send(sequence, beacon('AVAILABLE', subsystem('x'), subsystem('y'))))).toBe('3: ');
   });
 
   it('a map without our entry is shown and changes nothing', () => {

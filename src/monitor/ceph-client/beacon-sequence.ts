@@ -80,6 +80,9 @@ export class BeaconSequence {
     // beacons of an earlier incarnation, which TCP delivers after a partition, have made it drop the list: it took them
     // for ours and answered to where they came from. It would keep us CREATED for as long as we have nothing new to say.
     if (entry.availability === 'CREATED') this.#tellAll = true;
+    // Or it has part of it. A map that answers an earlier beacon costs one full list too many, and nothing else.
+    const known = new Set(entry.subsystems.map(({ nqn }) => nqn));
+    if (this.#told.some(({ nqn }) => !known.has(nqn))) this.#tellAll = true;
     if (entry.diff?.outOfOrder !== true) return true;
     this.#sequence = entry.diff.lastSequence + 1n;
     this.#told = [];

@@ -35,7 +35,7 @@ export function createGateway(txn: Transaction, pool: string, groupName: string,
   let group = txn.model.groups.get(key);
   if (group === undefined) {
     group = {
-      key, pool, group: groupName, gwEpoch: txn.model.epoch, gateways: new Map(), inOrder: undefined, suspects: new Map(),
+      key, pool, group: groupName, gwEpoch: txn.model.epoch, gateways: new Map(), inOrder: undefined, suspects: new Map(), unaware: new Map(),
     };
     txn.model.groups.set(key, group);
   }

@@ -1,7 +1,7 @@
 import type { Beacon } from '../client.js';
 import { unicastMap } from './export.js';
 import { findFailback } from './failback.js';
-import { declareDown, markCreated } from './failover.js';
+import { declareDown, markCreated, markRefused } from './failover.js';
 import { checkBeaconTimeouts, fireTimers } from './periodic.js';
 import type { Transaction } from './transaction.js';
 import { groupKeyOf, hasListener, setState, type GatewayRecord, type HaGroup } from './types.js';
@@ -19,6 +19,11 @@ function forgetSuspicions(group: HaGroup, gateway: GatewayRecord): void {
   for (const [anaGroup, id] of group.suspects) if (id === gateway.id) group.suspects.delete(anaGroup);
 }
 
+/** The gateway has seen every map up to this epoch, or is a new incarnation. */
+function knows(group: HaGroup, gateway: GatewayRecord, epoch: number): void {
+  for (const [anaGroup, unaware] of group.unaware) if (unaware.id === gateway.id && unaware.epoch <= epoch) group.unaware.delete(anaGroup);
+}
+
 /** A CREATED beacon: a new incarnation of the gateway has started; whatever the old one did is over. */
 function handleCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord, address: string): void {
   const { beaconGraceMs, skipFailoversMs } = txn.model.timers;
@@ -34,6 +39,7 @@ function handleCreated(txn: Transaction, group: HaGroup, gateway: GatewayRecord,
   gateway.lastGwmapEpoch = -1;
   gateway.mapWasCurrent = false;
   forgetSuspicions(group, gateway);
+  knows(group, gateway, Infinity);
   if (gateway.availability === 'AVAILABLE') {
     // Fast reboot: gone and back within the grace. It will be AVAILABLE in a moment; a takeover would only shake the hosts.
     markCreated(txn, group, gateway);
@@ -124,7 +130,7 @@ export function handleBeacon(txn: Transaction, address: string, beacon: Beacon):
   if (!inSequence) {
     // It gets the chance to send its full list, with the next beacon. The map that says so is the wire's business.
     if (beacon.availability === 'AVAILABLE') txn.suppressFailovers(group, txn.model.timers.resyncSuppressMs ?? txn.model.timers.beaconGraceMs);
-    if (gateway.lastBeaconMs !== undefined) markCreated(txn, group, gateway);
+    if (gateway.lastBeaconMs !== undefined) markRefused(txn, group, gateway);
     fireTimers(txn);
     return undefined;
   }
@@ -135,6 +141,7 @@ export function handleBeacon(txn: Transaction, address: string, beacon: Beacon):
   }
   gateway.lastGwmapEpoch = beacon.lastGwmapEpoch;
   gateway.mapWasCurrent = beacon.lastGwmapEpoch === group.gwEpoch;
+  knows(group, gateway, beacon.lastGwmapEpoch);
 
   const countsAs = applySubsystems(txn, gateway, beacon);
   if (countsAs !== 'AVAILABLE') {

@@ -38,7 +38,7 @@ export function finishFailback(txn: Transaction, group: HaGroup, holder: Gateway
   // The timer stays expired and is looked at again at every beacon and tick until both have seen the preparation.
   if (ownerLives && !(hasSeen(txn, holder, preparedEpoch) && hasSeen(txn, owner, preparedEpoch))) return;
   setState(holder, anaGroup, { name: 'STANDBY' });
+  if (owner !== undefined) setState(owner, anaGroup, { name: 'STANDBY' });
   if (ownerLives) grantGroup(txn, group, owner, anaGroup);
-  else if (owner !== undefined) setState(owner, anaGroup, { name: 'STANDBY' });
   txn.change(group);
 }

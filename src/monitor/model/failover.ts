@@ -31,7 +31,8 @@ export function markDown(txn: Transaction, group: HaGroup, gateway: GatewayRecor
   for (const [anaGroup, state] of gateway.states) {
     // WAIT_FAILBACK_PREPARED: told to stop serving, but nobody knows whether it has heard it.
     const mayServe = exportedState(state).state === 'OPTIMIZED' || state.name === 'WAIT_FAILBACK_PREPARED';
-    if (mayServe) group.suspects.set(anaGroup, gateway.id);
+    const unaware = group.unaware.get(anaGroup)?.id === gateway.id && group.unaware.delete(anaGroup);
+    if (mayServe || unaware) group.suspects.set(anaGroup, gateway.id);
   }
   for (const anaGroup of anaGroupsOf(gateway)) {
     const state = stateOf(gateway, anaGroup);
@@ -55,6 +56,18 @@ export function markCreated(txn: Transaction, group: HaGroup, gateway: GatewayRe
     setState(gateway, anaGroup, { name: 'STANDBY' });
   }
   txn.change(group);
+}
+
+/**
+ * What becomes of a gateway whose beacon was out of sequence: CREATED until its full list comes. It is not told; so with
+ * `await-resync` its groups are kept from others until it knows, and it is watched as before.
+ */
+export function markRefused(txn: Transaction, group: HaGroup, gateway: GatewayRecord): void {
+  const served = [...gateway.states].filter(([, state]) => exportedState(state).state === 'OPTIMIZED' || state.name === 'WAIT_FAILBACK_PREPARED');
+  markCreated(txn, group, gateway);
+  if (served.length === 0 || !txn.model.safeguards.has('await-resync')) return;
+  gateway.lastBeaconMs = txn.nowMs;
+  for (const [anaGroup] of served) group.unaware.set(anaGroup, { id: gateway.id, epoch: group.gwEpoch + 1 });
 }
 
 const transitional = ['OWNER_FAILBACK_PREPARED', 'WAIT_FAILBACK_PREPARED', 'WAIT_BLOCKLIST_CMPL'];

@@ -47,10 +47,14 @@ function pendingFor(txn: Transaction, group: HaGroup, anaGroup: number): Pending
  * a takeover was decided: it is blocklisted, and the taker is WAIT_BLOCKLIST_CMPL until then. One in CREATED
  * (restarted, or without listeners) is not, nor is one without known nonces: the taker is ACTIVE immediately.
  *
+ * With `await-resync` nothing is granted that somebody still serves who does not know that he has lost it.
  * With `fence-last-holder` whoever may have served the group and was declared down is blocklisted, too, and any
  * blocklist that guards the group is waited for.
  */
 export function grantGroup(txn: Transaction, group: HaGroup, taker: GatewayRecord, anaGroup: number, failed?: GatewayRecord): void {
+  // The next tick tries again: the taker stays STANDBY.
+  if ((group.unaware.get(anaGroup)?.id ?? taker.id) !== taker.id) return;
+  group.unaware.delete(anaGroup);
   const guarded = txn.model.safeguards.has('fence-last-holder');
   const toFence = new Set<GatewayRecord>();
   if (failed !== undefined && failed.availability !== 'CREATED') toFence.add(failed);

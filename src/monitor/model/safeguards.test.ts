@@ -69,6 +69,21 @@ const unsafe: readonly Unsafe[] = [
     },
     broken: /group 1 is served by gw1 and gw3, both can write|gw3 was told to serve group 1 while gw1 \(\S+\) was not blocklisted/,
   },
+  {
+    safeguard: 'await-resync', what: 'after a restart of the monitor the holder’s beacon is refused, and its group’s owner returns just then',
+    play: (sim) => {
+      all('gw1', 'gw2')(sim);
+      sim.kill('gw1');
+      sim.runUntil(40_000);
+      sim.restartMonitor();
+      sim.runUntil(41_000);
+      expect(sim.availability('gw2')).toBe('CREATED');
+      sim.partition('gw2');
+      sim.start('gw1');
+      sim.runUntil(60_000);
+    },
+    broken: /group 1 is served by gw1 and gw2, both can write/,
+  },
 ];
 
 function run(play: (sim: Simulation) => void, on: readonly Safeguard[]): Simulation {

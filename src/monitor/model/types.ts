@@ -33,8 +33,11 @@ export type MonitorTimers = Pick<
  * - `failback-seen`: a failback ends only when both gateways have reported an epoch that contains its preparation.
  *   NVMeofGwMon asks whether each one's last beacon was up to date when it came, which a beacon from before the
  *   preparation was: a holder that the monitor does not reach any more loses the group to its owner, and neither knows.
+ * - `await-resync`: a gateway whose beacon was refused is counted as CREATED, without any group, but goes on to serve what
+ *   it was told to: nobody else gets such a group before it has reported a newer map, or is declared down and fenced,
+ *   for it is still watched. NVMeofGwMon gives the group to its owner at once, and watches the refused one no longer.
  */
-export const safeguards = ['await-own-blocklist', 'fence-last-holder', 'fence-before-forgetting', 'failback-seen'] as const;
+export const safeguards = ['await-own-blocklist', 'fence-last-holder', 'fence-before-forgetting', 'failback-seen', 'await-resync'] as const;
 export type Safeguard = (typeof safeguards)[number];
 
 /** What a gateway in WAIT_BLOCKLIST_CMPL waits for. */
@@ -110,6 +113,8 @@ export interface HaGroup {
   inOrder: readonly GatewayRecord[] | undefined;
   /** ANA group → the gateway that was declared down while it may have served the group and that is not blocklisted since. */
   suspects: Map<number, string>;
+  /** ANA group → the gateway that lost it with a refused beacon, and the group epoch from which on it knows. For `await-resync`. */
+  unaware: Map<number, { id: string; epoch: number }>;
 }
 
 /** A blocklist request on its way to the store. */

@@ -55,6 +55,8 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
       return { kind: 'run', text: join(`phase ${event.phase}`, event.detail) };
     case 'run.end':
       return { kind: 'run', text: join(`run ends: ${event.reason}`, event.message), level: event.reason === 'completed' ? 'info' : 'error' };
+    case 'run.product':
+      return { kind: 'run', text: join(`under test: ${event.name} ${event.version}`, ...Object.entries(event.components).map(([name, version]) => `${name} ${version}`)) };
     case 'log':
       return { kind: 'log', text: event.message, level: event.level };
     case 'node': {
@@ -94,6 +96,8 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
       const changes = differences.of(`gw ${event.gateway}`, [...facts, ['serving', String(event.serving)], ['listeners', event.listeners.join(' ') || 'none']]);
       return changes === '' ? undefined : { kind: 'gateway', text: `${event.gateway}: ${changes}` };
     }
+    case 'clock':
+      return undefined;
     case 'store.state': {
       const fenced = event.clients.filter((client) => client.fenced).map((client) => client.name).join(' ') || 'none';
       const changes = differences.of('store', [['epoch', String(event.epoch)], ['blocklist', event.blocklist.join(' ') || 'empty'], ['fenced', fenced], ...(event.droppedWrites === undefined ? [] : [['late writes dropped', String(event.droppedWrites)] as [string, string]])]);
@@ -101,6 +105,17 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
     }
     case 'reread':
       return { kind: 'io', text: join(`re-read ${event.pass} ns ${event.nsid}: ${event.state}`, `${formatCount(event.blocks)} blocks`, event.path) };
+    case 'fio.process': {
+      const how = join(typeof event.exitCode === 'number' && `exit code ${event.exitCode}`, event.signal, event.endedBy === 'stop' && 'asked to stop', event.endedBy === 'kill' && 'killed by the harness', event.message);
+      return { kind: 'io', text: join(`fio ${event.job} (${event.phase}) ${event.state}`, how), level: event.state === 'failed' ? 'error' : 'info' };
+    }
+    case 'fio.result':
+      return {
+        kind: 'io', level: event.ioErrors + event.verifyErrors > 0 || !event.complete ? 'error' : 'info',
+        text: join(`fio ${event.job} (${event.phase}): ${event.meaning}`, `${formatCount(event.reads)} reads`, `${formatCount(event.writes)} writes`, event.ioErrors > 0 && `${event.ioErrors} I/O errors`, event.verifyErrors > 0 && `${event.verifyErrors} failed verifications`, !event.complete && 'output cut off'),
+      };
+    case 'fio.clock':
+    case 'fio.stats':
     case 'host.counters':
     case 'host.path-io':
     case 'observe.coverage':

@@ -1,6 +1,7 @@
 import type { AnaStateName, ControllerStateName, EventBody, EventType, GroupStateName, HistoryEvent, PathIo } from '../../history/events.js';
 import type { Plan } from '../../plan/types.js';
 import type { CheckInput } from '../types.js';
+import { memoryFio } from './fio-source.js';
 import { journalSource, recordsOf, testHeader } from './journal.js';
 import type { OpSpec } from './journal.js';
 import { testPlan } from './plan.js';
@@ -26,6 +27,8 @@ export class DraftRun {
   ops: OpSpec[] = [];
   historyProblems: string[] = [];
   journalProblems: string[] = [];
+  /** Artifacts of fio, by `<folder>/<file>`; undefined: nobody stored any. */
+  fioFiles: Map<string, string | Buffer> | undefined;
   /** Without any header if false. */
   hasJournal = true;
 
@@ -86,7 +89,7 @@ export class DraftRun {
   get input(): CheckInput {
     const namespaces = this.plan.topology.namespaces.map(({ uuid, nsid, blockSize, blocks }) => ({ uuid, nsid, blockSize, blocks }));
     const headers = this.hasJournal ? [testHeader({ namespaces })] : [];
-    return { plan: this.plan, events: this.history, historyProblems: this.historyProblems, journal: journalSource(headers, [recordsOf(this.ops)], this.journalProblems, 64) };
+    return { plan: this.plan, events: this.history, historyProblems: this.historyProblems, journal: journalSource(headers, [recordsOf(this.ops)], this.journalProblems, 64), ...(this.fioFiles === undefined ? {} : { fio: memoryFio(this.fioFiles) }) };
   }
 }
 

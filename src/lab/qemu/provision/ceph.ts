@@ -19,8 +19,6 @@ export interface CephSpec {
   group: string;
   gateways: readonly string[];
   images: readonly { name: string; megabytes: number }[];
-  /** Monitors: the first on the node itself, the others on nodes of their own. Default 1. */
-  mons?: number;
   /** More lines for the [global] section, e.g. a timer under test. */
   settings?: Record<string, string>;
 }

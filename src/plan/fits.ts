@@ -1,0 +1,12 @@
+import type { Scenario } from './scenario.js';
+import type { LabKind } from './types.js';
+
+/** Labs whose host is our own initiator: it has namespaces, but no block devices of the kernel that fio could open. */
+const labsWithoutBlockDevices: readonly LabKind[] = ['loopback'];
+
+/** Why a scenario cannot run on a lab, in words; undefined: it can. A skip without a reason does not exist. */
+export function skipReason(scenario: Scenario, lab: LabKind): string | undefined {
+  if (scenario.labs !== undefined && !scenario.labs.includes(lab)) return `made for ${scenario.labs.join(', ')}, not for ${lab}`;
+  if (scenario.fio !== undefined && labsWithoutBlockDevices.includes(lab)) return `it runs fio, which needs a block device of the kernel; the host of the ${lab} lab has none`;
+  return undefined;
+}

@@ -1,0 +1,61 @@
+import type { EventBody } from '../history/events.js';
+import type { FioNode, Lab } from '../lab/types.js';
+import { boundMs } from '../plan/bounds.js';
+import type { Plan } from '../plan/types.js';
+import { infraError } from '../util/errors.js';
+
+/** fio moves at least this much each second on any machine that can run a lab at all, bytes: 4 KiB at 128 IOPS. */
+const fioBytesPerSecondMin = 524_288;
+
+/**
+ * The fio jobs of a run around its load. Without jobs in the plan every method does nothing. A host that hangs is a
+ * finding and no reason to wait for ever: each wait has a limit, and what is over it is killed and noted.
+ */
+export class RunFio {
+  readonly #node: FioNode | undefined;
+  readonly #plan: Plan;
+  readonly #emit: (event: EventBody) => void;
+
+  /** Throws an infra error when the plan has fio jobs and the lab's host cannot run any. */
+  constructor(plan: Plan, lab: Lab, emit: (event: EventBody) => void) {
+    this.#plan = plan;
+    this.#emit = emit;
+    this.#node = plan.fio === undefined ? undefined : lab.host.fio;
+    if (plan.fio !== undefined && this.#node === undefined) {
+      throw infraError('NO_FIO', `the plan has fio jobs, but the host of the ${plan.lab} lab cannot run fio`, { hint: 'Run it on a lab whose host has block devices of the kernel.' });
+    }
+  }
+
+  get wanted(): boolean {
+    return this.#node !== undefined;
+  }
+
+  async prepare(): Promise<void> {
+    await this.#node?.prepare(this.#wholeMs(1));
+  }
+
+  async start(): Promise<void> {
+    await this.#node?.start();
+  }
+
+  async stop(): Promise<void> {
+    const passes = Math.max(1, ...(this.#plan.fio ?? []).map(({ end }) => (end.by === 'passes' ? end.count : 1)));
+    // Each pass writes the region and reads it back.
+    await this.#node?.stop(this.#wholeMs(2 * passes));
+  }
+
+  async verify(): Promise<void> {
+    const limitMs = this.#wholeMs(1);
+    if ((await this.#node?.verify(limitMs)) === false) this.#emit({ type: 'log', level: 'warn', message: `fio's verification was given up after ${limitMs} ms` });
+  }
+
+  async kill(): Promise<void> {
+    await this.#node?.kill();
+  }
+
+  /** How long all regions may take `times` over, milliseconds: a failover may lie in between. */
+  #wholeMs(times: number): number {
+    const bytes = (this.#plan.fio ?? []).flatMap(({ sections }) => sections).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    return boundMs(this.#plan.bounds, 'homeAwait') + Math.ceil((times * bytes * 1_000) / fioBytesPerSecondMin);
+  }
+}

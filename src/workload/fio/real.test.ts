@@ -1,0 +1,157 @@
+import { existsSync, openSync, readdirSync, readFileSync, readSync, writeFileSync, writeSync, closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readLog } from 'fio-parser';
+import { fioDir, openFioSource, readFioProcess, readFioState } from '../../history/fio/index.js';
+import type { FioJobInput } from '../../plan/fio.js';
+import { nowUs, sleep } from '../../util/clock.js';
+import { LocalFioRunner } from './local-runner.js';
+import type { FioRunner } from './runner.js';
+import { FioBench, fioBinary, fioTitle, hasFio, testJobs, testTopology } from './testing/fixture.js';
+import { FioWorkload } from './workload.js';
+
+/** Flips one bit of a block's payload, as a store that loses its mind would. */
+function corrupt(file: string, offset: number): void {
+  const fd = openSync(file, 'r+');
+  const byte = Buffer.alloc(1);
+  readSync(fd, byte, 0, 1, offset + 2_000);
+  byte[0]! ^= 0x10;
+  writeSync(fd, byte, 0, 1, offset + 2_000);
+  closeSync(fd);
+}
+
+describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle}`, { timeout: 60_000 }, () => {
+  let bench: FioBench;
+  beforeEach(() => {
+    bench = new FioBench();
+    for (const { nsid, blocks, blockSize } of testTopology().namespaces) writeFileSync(bench.device(nsid), Buffer.alloc(blocks * blockSize));
+  });
+  afterEach(() => bench.remove());
+
+  const workload = (inputs: FioJobInput[], runner: FioRunner = new LocalFioRunner(bench.nodeDir), binary = fioBinary): FioWorkload =>
+    new FioWorkload({ host: 'host1', jobs: testJobs(inputs), runner, device: (nsid) => Promise.resolve(bench.device(nsid)), runDir: bench.runDir, emit: bench.emit, binary });
+  const ended = (phase: string) => bench.of('fio.process').find((event) => event.state === 'ended' && event.phase === phase)!;
+  const reading = async (phase: 'prefill' | 'main' | 'verify', job = 'mix') => {
+    const { exitCode = null, signal = null } = ended(phase);
+    return readFioProcess(openFioSource(bench.runDir), { host: 'host1', job, phase }, { code: exitCode, signal });
+  };
+
+  it('runs all phases, reports progress, and leaves every artifact', async () => {
+    const fio = workload([{ name: 'mix', rateIops: 400, blockBytes: 4_096 }]);
+    await fio.prepare(20_000);
+    const fromUs = nowUs();
+    await fio.start();
+    await sleep(2_600);
+    await fio.stop(1_000);
+    const toUs = nowUs();
+    expect(await fio.verify(20_000)).toBe(true);
+
+    // Progress while it ran, with rates that are near what the job may do.
+    const stats = bench.of('fio.stats').filter(({ phase }) => phase === 'main');
+    expect(stats.length).toBeGreaterThanOrEqual(2);
+    expect(stats.at(-1)!.writes).toBeGreaterThan(500);
+    expect(Math.max(...stats.map(({ writeIops }) => writeIops))).toBeGreaterThan(100);
+
+    // Stopped on request, and that is no error; the report is the final one.
+    expect(ended('main')).toMatchObject({ endedBy: 'stop', exitCode: 128 });
+    expect(await reading('main')).toMatchObject({ meaning: 'interrupted', complete: true, ioErrors: 0, verifyErrors: 0, problems: [] });
+    const verified = await reading('verify');
+    expect(verified).toMatchObject({ meaning: 'ok', complete: true, verifyErrors: 0, problems: [] });
+    expect(verified.bytesRead).toBe(2 * 7 * 1_048_576);
+    expect(verified.jobs.map(({ name }) => name)).toEqual(['ns1', 'ns2']);
+
+    // The log of each namespace, on the harness's clock: every completion lies between start and stop.
+    const anchor = bench.of('fio.clock').filter(({ phase }) => phase === 'main').at(-1)!;
+    const dir = fioDir({ host: 'host1', job: 'mix', phase: 'main' });
+    for (const number of [1, 2]) {
+      const times: number[] = [];
+      const log = readLog(join(bench.runDir, dir, `io_lat.${number}.log.gz`));
+      for await (const { timeMs } of log) times.push(timeMs * 1_000 + anchor.zeroUs);
+      expect(times.length).toBeGreaterThan(300);
+      expect(Math.min(...times)).toBeGreaterThan(fromUs - anchor.zeroErrUs);
+      expect(Math.max(...times)).toBeLessThan(toUs + anchor.zeroErrUs);
+    }
+    expect(await readFioState(openFioSource(bench.runDir), { host: 'host1', job: 'mix', phase: 'main' }, 'ns2', 1)).toMatchObject({ jobName: 'ns2', index: 1 });
+    expect(await readFioState(openFioSource(bench.runDir), { host: 'host1', job: 'mix', phase: 'main' }, 'ns9', 8)).toMatch(/is not there/);
+    expect(readFileSync(join(bench.runDir, dir, 'command.txt'), 'utf8')).toMatch(/--output-format=json\+/);
+    // Nothing is left on the node.
+    expect(readdirSync(bench.nodeDir)).toEqual([]);
+  });
+
+  it('a bit that flips after the write is found by the verify phase, every block of it, though fio says 0', async () => {
+    const fio = workload([{ name: 'mix', namespaces: [1], passes: 1, mode: 'randwrite' }]);
+    await fio.prepare(20_000);
+    await fio.start();
+    await fio.stop(20_000);
+    expect(await reading('main')).toMatchObject({ meaning: 'ok', verifyErrors: 0 });
+    for (const block of [3, 4, 700]) corrupt(bench.device(1), 1_048_576 + block * 4_096);
+    await fio.verify(20_000);
+    const { meaning, verifyErrors, verifyFaults } = await reading('verify');
+    expect({ exit: ended('verify').exitCode, meaning, verifyErrors }).toEqual({ exit: 0, meaning: 'errors-tolerated', verifyErrors: 3 });
+    expect(verifyFaults.map(({ offset }) => offset)).toEqual([3, 4, 700].map((block) => 1_048_576 + block * 4_096));
+    // The blocks themselves were kept, as they are and as they should be.
+    expect(readdirSync(join(bench.runDir, 'fio/host1/mix/verify')).filter((name) => name.endsWith('.received'))).toHaveLength(3);
+  });
+
+  it('a corrupt block ends the main phase at once, with its evidence', async () => {
+    const fio = workload([{ name: 'mix', namespaces: [1], mode: 'randwrite', rateIops: 2_000, verify: { backlogBlocks: 64 } }]);
+    await fio.prepare(20_000);
+    await fio.start();
+    const vandal = setInterval(() => {
+      for (let n = 0; n < 60; n++) corrupt(bench.device(1), 1_048_576 + Math.floor(Math.random() * 1_792) * 4_096);
+    }, 5);
+    for (let waited = 0; waited < 10_000 && ended('main') === undefined; waited += 50) await sleep(50);
+    clearInterval(vandal);
+    await fio.stop(1_000);
+    expect(ended('main')).toMatchObject({ exitCode: 1, endedBy: 'itself' });
+    const { verifyErrors, verifyFaults } = await reading('main');
+    expect(verifyErrors).toBeGreaterThan(0);
+    expect(verifyFaults.length).toBeGreaterThan(0);
+  });
+
+  it('a write that fails ends the job, and is told from a corrupt block', async () => {
+    // The file cannot grow over 4 MiB for this fio, whose region reaches to 8 MiB.
+    writeFileSync(bench.device(1), '');
+    const limited = join(bench.root, 'limited-fio');
+    writeFileSync(limited, `#!/bin/bash\ntrap '' XFSZ\nulimit -f 4096\nexec ${fioBinary} "$@"\n`, { mode: 0o755 });
+    const fio = workload([{ name: 'mix', namespaces: [1], mode: 'write', verify: false, runtimeMs: 2_000, engine: 'psync', options: { fallocate: 'none' } }], undefined, limited);
+    await fio.prepare(20_000);
+    await fio.start();
+    await fio.stop(1_000);
+    const { ioErrors, ioFaults, verifyErrors } = await reading('main');
+    expect({ exit: ended('main').exitCode, verifyErrors }).toEqual({ exit: 1, verifyErrors: 0 });
+    expect(ioErrors).toBeGreaterThan(0);
+    expect(ioFaults[0]).toMatchObject({ direction: 'write', offset: 4 * 1_048_576 });
+  });
+
+  it('is gone when it is killed with the run; its last progress report stays', async () => {
+    const fio = workload([{ name: 'mix', rateIops: 300 }]);
+    await fio.prepare(20_000);
+    await fio.start();
+    await sleep(1_600);
+    await fio.kill();
+    expect(ended('main')).toMatchObject({ endedBy: 'kill', exitCode: null, signal: 'SIGKILL' });
+    expect(await reading('main')).toMatchObject({ meaning: 'killed', complete: false });
+    expect(existsSync(join(bench.runDir, 'fio/host1/mix/main/report.json'))).toBe(true);
+    expect(await fio.verify(1_000)).toBe(true);
+    expect(bench.of('fio.process').filter(({ phase }) => phase === 'verify')).toEqual([]);
+  });
+
+  it('a job for a time and one for a number of passes end by themselves, verified', async () => {
+    const fio = workload([{ name: 'timed', namespaces: [1], runtimeMs: 1_200, mode: 'randwrite', rateIops: 500 }, { name: 'twice', namespaces: [2], passes: 2, mode: 'write', blockBytes: 8_192 }]);
+    await fio.prepare(20_000);
+    await fio.start();
+    await fio.stop(20_000);
+    expect(bench.of('fio.process').filter(({ phase, state }) => phase === 'main' && state === 'ended').map(({ job, exitCode, endedBy }) => [job, exitCode, endedBy]).sort()).toEqual([['timed', 0, 'itself'], ['twice', 0, 'itself']]);
+    const twice = await reading('main', 'twice');
+    expect([twice.bytesWritten, twice.bytesRead]).toEqual([2 * 7 * 1_048_576, 2 * 7 * 1_048_576]);
+    await fio.verify(20_000);
+    expect(bench.of('fio.result').filter(({ phase }) => phase === 'verify').map(({ meaning }) => meaning)).toEqual(['ok', 'ok']);
+  });
+
+  it('says that there is no fio, and that an option is wrong, before anything runs', async () => {
+    await expect(workload([{ name: 'mix' }], undefined, '/nonexistent/fio').prepare(1_000)).rejects.toThrow(expect.objectContaining({ code: 'NO_FIO', exitCode: 3 }));
+    await expect(workload([{ name: 'mix', options: { bogus: 1 } }]).prepare(1_000)).rejects.toThrow(/has no option bogus/);
+    expect(bench.of('fio.process')).toEqual([]);
+  });
+});
