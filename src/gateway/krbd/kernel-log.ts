@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /** The largest record that the kernel hands out (PRINTKRB_RECORD_MAX and its prefix). */
 const recordMaxBytes = 8_192;
+/** Before a reader that has ended is replaced, milliseconds. */
+const readAgainMs = 20;
 
 /**
  * Follows the kernel's log from now on. /dev/kmsg gives one record a read: `priority,sequence,microseconds,flags;text`
@@ -13,15 +15,29 @@ const recordMaxBytes = 8_192;
  * ending, and asking again and again takes an emulated CPU a millisecond each time.
  */
 export function followKernelLog(onLine: (text: string) => void, path = '/dev/kmsg'): () => void {
-  const seen = lastSequence(path);
-  const reader = spawn('/bin/cat', [path], { stdio: ['ignore', 'pipe', 'ignore'] });
-  reader.unref();
-  reader.on('error', () => undefined);
-  createInterface({ input: reader.stdout }).on('line', (line) => {
-    const record = parseRecord(line);
-    if (record !== undefined && record.sequence > seen) onLine(record.text);
-  });
-  return () => void reader.kill();
+  let seen = lastSequence(path);
+  let stopped = false;
+  let reader: ChildProcess;
+  const read = (): void => {
+    const child = reader = spawn('/bin/cat', [path], { stdio: ['ignore', 'pipe', 'ignore'] });
+    child.unref();
+    child.on('error', () => undefined);
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const record = parseRecord(line);
+      if (record === undefined || record.sequence <= seen) return;
+      seen = record.sequence;
+      onLine(record.text);
+    });
+    // It ends with an error when records were overwritten before it came to them; a new one goes on with the oldest one left.
+    child.on('close', () => {
+      if (!stopped) setTimeout(read, readAgainMs).unref();
+    });
+  };
+  read();
+  return () => {
+    stopped = true;
+    reader.kill();
+  };
 }
 
 /** Undefined for a continuation line. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -159,6 +159,21 @@ describe('the kernel log', () => {
     await expect.poll(() => lines, { timeout: 5_000 }).toEqual(['one', 'two']);
     stop();
     kernel.end();
+  });
+
+  it('is followed on when its reader has ended, without telling anything twice', async () => {
+    const file = join(dir, 'kmsg');
+    writeFileSync(file, '6,1,10,-;long ago\n');
+    const lines: string[] = [];
+    const stop = followKernelLog((text) => lines.push(text), file);
+    // The reader of a file ends at its end, as that of the log does when it was too slow.
+    appendFileSync(file, '6,2,11,-;one\n');
+    await expect.poll(() => lines, { timeout: 5_000 }).toEqual(['one']);
+    appendFileSync(file, '6,3,12,-;two\n');
+    await expect.poll(() => lines, { timeout: 5_000 }).toEqual(['one', 'two']);
+    await sleep(100);
+    stop();
+    expect(lines).toEqual(['one', 'two']);
   });
 
   it('is followed from now on, not from its beginning', async () => {
