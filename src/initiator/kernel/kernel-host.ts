@@ -142,7 +142,9 @@ export class KernelHost {
     const topology = readTopology(this.#roots, sysfsCalls, nqn);
     const gatewayOf = (address: { traddr: string; trsvcid: string }): string => wanted.find((each) => each.traddr === address.traddr && each.trsvcid === address.trsvcid)?.gateway ?? `${address.traddr}:${address.trsvcid}`;
     const gateways = new Map(topology.controllers.map((controller) => [controller.name, gatewayOf(controller)]));
-    const namespaces = topology.heads.map(({ uuid, nguid, nsid, blockSize, blocks, name: head }): InventoryNamespace => {
+    // Heads are numbered in the order in which they were found.
+    const heads = [...topology.heads].sort((a, b) => a.nsid - b.nsid);
+    const namespaces = heads.map(({ uuid, nguid, nsid, blockSize, blocks, name: head }): InventoryNamespace => {
       const paths = topology.paths.filter((path) => path.head === head);
       return { uuid, nguid, nsid, anaGroup: paths[0]?.anaGroup ?? 0, blockSize, blocks, gateways: [...new Set(paths.map(({ controller }) => gateways.get(controller)!))].sort() };
     });
