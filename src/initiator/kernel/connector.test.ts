@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { productionTimers } from '../../plan/timers.js';
 import { KernelConnector, wholeSeconds } from './connector.js';
@@ -33,15 +33,24 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-/** An nvme-cli that makes and removes controllers of the tree. */
-const connector = (change: Partial<KernelHostSettings> = {}): KernelConnector => new KernelConnector({ ...settings, ...change }, tree.roots, tree.calls, (program, args) => {
-  calls.push([program, ...args].join(' '));
-  const traddr = args.find((arg) => arg.startsWith('--traddr='))?.slice('--traddr='.length);
-  const refusal = refused.get(traddr ?? args[1]!);
-  if (refusal !== undefined) return Promise.resolve(refusal);
-  if (args[0] === 'connect') tree.addController({ name: `nvme${next++}`, traddr: traddr! });
-  else tree.remove('controller', args[1]!.slice('--device='.length));
-  return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
+/** An nvme-cli that makes controllers of the tree, and files of sysfs that remove them. */
+const connector = (change: Partial<KernelHostSettings> = {}): KernelConnector => new KernelConnector({ ...settings, ...change }, tree.roots, tree.calls, {
+  run: (program, args) => {
+    calls.push([program, ...args].join(' '));
+    const traddr = args.find((arg) => arg.startsWith('--traddr='))!.slice('--traddr='.length);
+    const refusal = refused.get(traddr);
+    if (refusal !== undefined) return Promise.resolve(refusal);
+    tree.addController({ name: `nvme${next++}`, traddr });
+    return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
+  },
+  write: (path, text) => {
+    const name = basename(dirname(path));
+    calls.push(`${relative(tree.roots.sys, path)} ${text}`);
+    const refusal = refused.get(name);
+    if (refusal !== undefined) return Promise.reject(new Error(refusal.stderr));
+    tree.remove('controller', name);
+    return Promise.resolve();
+  },
 });
 const parameter = (name: string): string => readFileSync(join(tree.roots.sys, 'module/nvme_core/parameters', name), 'utf8').trim();
 
@@ -83,7 +92,7 @@ describe('KernelConnector', () => {
     tree.addController({ name: 'nvme9', traddr: '192.0.2.1', nqn: 'nqn.other' });
     const report = await connector().connect();
     expect(report).toMatchObject({ connected: ['nvme0', 'nvme1'], disconnected: ['nvme7', 'nvme8'], problems: [] });
-    expect(calls.slice(0, 2)).toEqual(['nvme disconnect --device=nvme7', 'nvme disconnect --device=nvme8']);
+    expect(calls.slice(0, 2)).toEqual(['class/nvme/nvme7/delete_controller 1', 'class/nvme/nvme8/delete_controller 1']);
   });
 
   it('says which path failed and what nvme-cli said, and goes on with the others', async () => {
@@ -96,8 +105,8 @@ describe('KernelConnector', () => {
     refused.set('192.0.2.1', { exitCode: 0, stdout: 'already connected', stderr: '' });
     expect((await connector().connect()).problems).toEqual(['gw1 on fabric a (192.0.2.1:4420): nvme connect succeeded, but the kernel shows no such controller']);
     tree.addController({ name: 'nvme7', traddr: '192.0.2.7' });
-    refused.set('--device=nvme7', { exitCode: 0, stdout: '', stderr: 'Did not find device nvme7' });
-    expect((await connector().disconnect()).problems).toEqual(['nvme7 (192.0.2.7:4420): nvme disconnect: Did not find device nvme7']);
+    refused.set('nvme7', { exitCode: 0, stdout: '', stderr: 'EBUSY: resource busy' });
+    expect((await connector().disconnect()).problems).toEqual(['nvme7 (192.0.2.7:4420) was not deleted: EBUSY: resource busy']);
   });
 
   it('refuses a machine that cannot be an NVMe/TCP host', async () => {

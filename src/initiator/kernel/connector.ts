@@ -1,8 +1,10 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { LabTimers, PathPolicy } from '../../plan/types.js';
+import { sleep } from '../../util/clock.js';
 import { infraError, messageOf } from '../../util/errors.js';
-import { connectArguments, disconnectArguments, lastWords } from './nvme-cli.js';
+import { connectArguments, lastWords } from './nvme-cli.js';
+import { runProgram } from './nvme-cli.js';
 import type { ConnectSettings, ControllerAddress, RunProgram } from './nvme-cli.js';
 import { listFolder, readAttribute } from './sysfs.js';
 import type { KernelRoots, SysfsCalls } from './sysfs.js';
@@ -42,27 +44,38 @@ export interface ConnectReport {
 const connectMaxMs = 90_000;
 /** The kernel sends a shutdown first, with the admin timeout, and a busy machine takes its time. */
 const disconnectMaxMs = 120_000;
+
+/** What the connector does to the machine; tests stand in for it. */
+export interface ConnectorActions {
+  run: RunProgram;
+  /** Writes a file of sysfs, which may take as long as what it starts. */
+  write: (path: string, text: string) => Promise<void>;
+}
+export const machineActions: ConnectorActions = { run: runProgram, write: (path, text) => fs.promises.writeFile(path, text) };
 const fabricsDevice = 'nvme-fabrics';
 
 /**
- * Connects and disconnects the controllers of one subsystem by nvme-cli. Repeating it is harmless: what is
+ * Connects the controllers of one subsystem by nvme-cli, and disconnects them. Repeating it is harmless: what is
  * connected as it should be stays.
+ *
+ * To disconnect it writes `delete_controller` itself, which is all that nvme-cli does: a process of nvme-cli per
+ * controller reads all of sysfs first, which takes an emulated processor seconds, and one for several crashes (2.16).
  */
 export class KernelConnector {
   readonly #settings: KernelHostSettings;
   readonly #connect: ConnectSettings;
   readonly #roots: KernelRoots;
   readonly #calls: SysfsCalls;
-  readonly #run: RunProgram;
+  readonly #actions: ConnectorActions;
   /** Names of controllers that this object has connected: whether they have digests does not show in sysfs. */
   readonly #own = new Set<string>();
 
-  constructor(settings: KernelHostSettings, roots: KernelRoots, calls: SysfsCalls, run: RunProgram) {
+  constructor(settings: KernelHostSettings, roots: KernelRoots, calls: SysfsCalls, actions: ConnectorActions) {
     this.#settings = settings;
     this.#connect = connectSettingsOf(settings);
     this.#roots = roots;
     this.#calls = calls;
-    this.#run = run;
+    this.#actions = actions;
   }
 
   /**
@@ -149,7 +162,7 @@ export class KernelConnector {
   }
 
   async #connectOne(wanted: WantedController, report: ConnectReport): Promise<void> {
-    const result = await this.#run('nvme', connectArguments(this.#connect, wanted), connectMaxMs);
+    const result = await this.#actions.run('nvme', connectArguments(this.#connect, wanted), connectMaxMs);
     const where = `${wanted.gateway}${wanted.fabric === undefined ? '' : ` on fabric ${wanted.fabric}`} (${wanted.traddr}:${wanted.trsvcid})`;
     if (result.exitCode !== 0) {
       report.problems.push(`${where}: nvme connect: ${lastWords(result)}`);
@@ -165,14 +178,18 @@ export class KernelConnector {
   }
 
   async #disconnectOne({ name, traddr, trsvcid }: KernelController, report: { disconnected: string[]; problems: string[] }): Promise<void> {
-    const result = await this.#run('nvme', disconnectArguments(name), disconnectMaxMs);
+    let why = `not within ${disconnectMaxMs / 1_000} s`;
+    const late = new AbortController();
+    const deleted = this.#actions.write(join(this.#roots.sys, 'class/nvme', name, 'delete_controller'), '1').catch((error: unknown) => {
+      why = messageOf(error);
+    });
+    await Promise.race([deleted, sleep(disconnectMaxMs, late.signal)]);
+    late.abort();
     this.#own.delete(name);
-    // nvme-cli says 0 also where there was nothing to disconnect; the kernel knows.
-    if (this.present().some((controller) => controller.name === name && sameAddress(controller, { traddr, trsvcid }))) {
-      report.problems.push(`${name} (${traddr}:${trsvcid}): nvme disconnect: ${lastWords(result)}`);
-    } else {
-      report.disconnected.push(name);
-    }
+    // Whatever the write said: one that vanished meanwhile is gone, too.
+    const stays = this.present().some((controller) => controller.name === name && sameAddress(controller, { traddr, trsvcid }));
+    if (stays) report.problems.push(`${name} (${traddr}:${trsvcid}) was not deleted: ${why}`);
+    else report.disconnected.push(name);
   }
 }
 

@@ -44,7 +44,7 @@ beforeEach(() => {
     controllers: [{ gateway: 'gw1', fabric: 'a', traddr: '192.0.2.1', trsvcid: '4420' }, { gateway: 'gw1', fabric: 'b', traddr: '198.51.100.1', trsvcid: '4420' }, { gateway: 'gw2', fabric: 'a', traddr: '192.0.2.2', trsvcid: '4420' }],
     samplerEntry: entry, roots: tree.roots, emit: (event) => events.push(event), log: (line) => logged.push(line), onBlind: (error) => (blind = error),
     // Connecting makes the controller with paths to two namespaces.
-    run: (_program, args) => {
+    actions: { write: () => Promise.resolve(), run: (_program, args) => {
       ran.push(args.join(' '));
       if (args[0] !== 'connect') return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
       const traddr = args.find((arg) => arg.startsWith('--traddr='))!.slice('--traddr='.length);
@@ -53,7 +53,7 @@ beforeEach(() => {
       tree.addController({ name: `nvme${index}`, traddr, cntlid: index * 2040 + 1 });
       for (const nsid of [1, 2]) tree.addPath({ name: `nvme0c${index}n${nsid}`, controller: `nvme${index}`, nsid, group: nsid, ana: nsid - 1 === index ? 'optimized' : 'inaccessible' });
       return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
-    },
+    } },
     openLines: (path, onLine) => {
       let end: (why: string) => void = () => undefined;
       heard.set(path.endsWith('kmsg') ? 'kmsg' : 'trace_pipe', onLine);

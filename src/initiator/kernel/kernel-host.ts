@@ -4,15 +4,13 @@ import { harnessTimeOf, nowUs, ownNowUs, sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import type { AlignedPool } from './aligned-pool.js';
 import { KernelBlockDevice } from './block-device.js';
-import { KernelConnector } from './connector.js';
-import type { KernelHostSettings } from './connector.js';
+import { KernelConnector, machineActions } from './connector.js';
+import type { ConnectorActions, KernelHostSettings } from './connector.js';
 import { readCounters } from './counters.js';
 import { HostState } from './host-state.js';
 import { KernelLog } from './kernel-log.js';
 import type { KernelLogEvent } from './kernel-log.js';
 import type { OpenLines } from './line-source.js';
-import { runProgram } from './nvme-cli.js';
-import type { RunProgram } from './nvme-cli.js';
 import type { TrafficWindow } from './path-counters.js';
 import { Sampler } from './sampler.js';
 import type { SamplerMessage } from './sampler-loop.js';
@@ -37,7 +35,8 @@ export interface KernelHostOptions extends KernelHostSettings {
   /** Nothing is observed any more. */
   onBlind: (error: Error) => void;
   roots?: KernelRoots;
-  run?: RunProgram;
+  /** For tests. */
+  actions?: ConnectorActions;
   /** For tests: reads the kernel's log and the trace. */
   openLines?: OpenLines;
 }
@@ -69,7 +68,7 @@ export class KernelHost {
     const { name, nqn, controllers, log } = options;
     const roots = this.#roots = options.roots ?? linuxRoots;
     this.#options = options;
-    this.#connector = new KernelConnector(options, roots, sysfsCalls, options.run ?? runProgram);
+    this.#connector = new KernelConnector(options, roots, sysfsCalls, options.actions ?? machineActions);
     this.#state = new HostState({
       host: name,
       gatewayOf: ({ traddr, trsvcid }) => controllers.find((each) => each.traddr === traddr && each.trsvcid === trsvcid)?.gateway ?? `${traddr}:${trsvcid}`,
@@ -145,7 +144,9 @@ export class KernelHost {
     const topology = readTopology(this.#roots, sysfsCalls, nqn);
     const gatewayOf = (address: { traddr: string; trsvcid: string }): string => wanted.find((each) => each.traddr === address.traddr && each.trsvcid === address.trsvcid)?.gateway ?? `${address.traddr}:${address.trsvcid}`;
     const gateways = new Map(topology.controllers.map((controller) => [controller.name, gatewayOf(controller)]));
-    const namespaces = topology.heads.map(({ uuid, nguid, nsid, blockSize, blocks, name: head }): InventoryNamespace => {
+    // Heads are numbered in the order in which they were found.
+    const heads = [...topology.heads].sort((a, b) => a.nsid - b.nsid);
+    const namespaces = heads.map(({ uuid, nguid, nsid, blockSize, blocks, name: head }): InventoryNamespace => {
       const paths = topology.paths.filter((path) => path.head === head);
       return { uuid, nguid, nsid, anaGroup: paths[0]?.anaGroup ?? 0, blockSize, blocks, gateways: [...new Set(paths.map(({ controller }) => gateways.get(controller)!))].sort() };
     });

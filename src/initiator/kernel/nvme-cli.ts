@@ -43,10 +43,6 @@ export function connectArguments(settings: ConnectSettings, { traddr, trsvcid }:
   ];
 }
 
-export function disconnectArguments(controller: string): string[] {
-  return ['disconnect', `--device=${controller}`];
-}
-
 /** The last thing that a program said, in one line. */
 export function lastWords({ exitCode, stdout, stderr }: ProgramResult): string {
   const lines = `${stdout}\n${stderr}`.split('\n').map((line) => line.trim()).filter((line) => line !== '');

@@ -133,7 +133,12 @@ describe.skipIf(!wanted)('the host’s member in a virtual machine', () => {
       return `p50 ${sorted[sorted.length >> 1]!.toFixed(1)} max ${sorted.at(-1)!.toFixed(1)} ms`;
     };
     console.log(`configfs write → AEN ${quantiles(lags.map(({ aen }) => aen))}; → ANA log read ${quantiles(lags.map(({ log }) => log))}; → host.path ${quantiles(lags.map(({ seen }) => seen))}; log → host.path ${quantiles(lags.map(({ seen, log }) => seen - log))}`);
-    expect(Math.max(...lags.map(({ seen }) => seen))).toBeLessThan(2_000);
+    for (const { seen, aen, log } of lags) {
+      // The kernel hears of it, then reads the log, then shows it; the clocks are known to some milliseconds.
+      expect(log).toBeGreaterThan(aen);
+      expect(seen).toBeGreaterThan(aen);
+      expect(seen).toBeLessThan(10_000);
+    }
     expect(channel.ofType('host.aen').at(-1)).toMatchObject({ gateway: 'gw1', result: 0x0c_0302 });
   }, 300_000);
 
@@ -197,9 +202,11 @@ describe.skipIf(!wanted)('the host’s member in a virtual machine', () => {
   it('costs little and looks often, also under load', async () => {
     await channel.request('begin', { runId: 'guest-run-2', plan: guestPlan() });
     const cpu = async (): Promise<{ process: number; sampler: number }> => {
-      const text = await inGuest(`p=$(${pidInGuest}); for t in /proc/$p/task/*; do echo $(cat $t/comm) $(awk '{print $14+$15}' $t/stat); done`);
-      const threads = text.split('\n').map((line) => line.split(' '));
-      return { process: threads.reduce((sum, [, ticks]) => sum + Number(ticks), 0), sampler: Number(threads.find(([name]) => name === 'WorkerThread')?.[1] ?? 0) };
+      const text = await inGuest(`cat /proc/$(${pidInGuest})/task/*/stat`);
+      // proc_pid_stat(5): the second field is the name, 14 and 15 are the ticks in user and kernel mode.
+      const threads = text.split('\n').map((line) => ({ name: /\((.*)\)/.exec(line)![1], fields: line.slice(line.lastIndexOf(')') + 2).split(' ') }));
+      const ticks = threads.map(({ name, fields }) => ({ name, ticks: Number(fields[11]) + Number(fields[12]) }));
+      return { process: ticks.reduce((sum, thread) => sum + thread.ticks, 0), sampler: ticks.find(({ name }) => name === 'WorkerThread')?.ticks ?? 0 };
     };
     const measure = async (what: string): Promise<void> => {
       const mark = channel.events.length;
