@@ -6,8 +6,8 @@ import { planScenario, type PlanOptions } from '../plan/planner.js';
 import { skipReason } from '../plan/fits.js';
 import type { LabPlatform, Plan } from '../plan/types.js';
 import { exitCodeOf } from '../results/exit-code.js';
-import { sealRun } from '../results/manifest.js';
-import { createRunDir, runFiles, writeRunFile, type RunInfo, type SkipInfo } from '../results/store.js';
+import { storeSkip } from '../results/skip.js';
+import { createRunDir, runFiles, type RunInfo } from '../results/store.js';
 import { onGithub, runAnnotations, StatusLine } from '../report/index.js';
 import { writeSummaries } from '../results/summaries.js';
 import { executePlan, type RunOutcome } from '../run/runner.js';
@@ -89,22 +89,14 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   writeSummaries([...outcomes.map((o) => o.result), ...skips], packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
   for (const skip of skips) {
     out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
-    await storeSkip(flags.results, { ...skip, seed: options.seed, git });
+    const { suite: name, scenario, title, lab, reason } = skip;
+    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed: options.seed, git, version: packageVersion, argv: process.argv.slice(2) });
   }
   if (scenarios.length > 1) {
     out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${scenarios.length} scenarios pass\n`);
     out.write(`repeat: ${reproCommand(file, undefined, options, flags.filter)}\n`);
   }
   return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
-}
-
-/** A skip is evidence, too: a gate has to see that a scenario did not run, and why. */
-async function storeSkip(results: string, skip: Pick<SkipInfo, 'suite' | 'scenario' | 'title' | 'lab' | 'reason' | 'seed' | 'git'>): Promise<void> {
-  const { runId, dir } = createRunDir(results, skip.suite, skip.seed);
-  const { suite, scenario, title, lab, reason, seed, git } = skip;
-  const info: SkipInfo = { format: 1, runId, suite, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2), startedAt: new Date().toISOString() };
-  writeRunFile(dir, runFiles.skip, info);
-  await sealRun(dir, info);
 }
 
 function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInfo): void {

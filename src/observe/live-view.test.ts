@@ -59,6 +59,19 @@ describe('LiveView', () => {
     expect(view.ioSince(1, 0)).toMatchObject({ writes: 50 });
   });
 
+  it('sums the rates of the fio jobs that run', () => {
+    const view = new LiveView();
+    const id = { host: 'host1', phase: 'main' as const };
+    const stats = (job: string, readIops: number, writeIops: number): HistoryEvent => stamped({ type: 'fio.stats', ...id, job, elapsedMs: 1, reads: 0, writes: 0, bytesRead: 0, bytesWritten: 0, readIops, writeIops, errors: 0 });
+    expect(view.fioIops).toBeUndefined();
+    view.apply(stats('mix', 10, 20));
+    view.apply(stats('mix', 100, 200));
+    view.apply(stats('log', 0, 7));
+    expect(view.fioIops).toBe(307);
+    view.apply(stamped({ type: 'fio.process', ...id, job: 'log', state: 'ended', dir: '', version: '', devices: {} }));
+    expect(view.fioIops).toBe(300);
+  });
+
   it('wakes a waiter by the event that makes its condition true, and gives up at the limit or when aborted', async () => {
     const view = new LiveView();
     const never = new AbortController();

@@ -48,6 +48,12 @@ export class LiveView {
       case 'io.stats':
         this.#applyIo(event);
         break;
+      case 'fio.stats':
+        this.#fio.set(`${event.host}/${event.job}`, event.readIops + event.writeIops);
+        break;
+      case 'fio.process':
+        if (event.state !== 'started') this.#fio.delete(`${event.host}/${event.job}`);
+        break;
       default:
         return;
     }
@@ -114,6 +120,14 @@ export class LiveView {
       if (signal.aborted) giveUp();
       else signal.addEventListener('abort', giveUp, { once: true });
     });
+  }
+
+  /** By host and job, while it runs. */
+  readonly #fio = new Map<string, number>();
+
+  /** I/O per second of all running fio jobs; undefined: none runs. */
+  get fioIops(): number | undefined {
+    return this.#fio.size === 0 ? undefined : [...this.#fio.values()].reduce((sum, iops) => sum + iops, 0);
   }
 
   readonly #rates = new Map<number, { iops: number; bytesPerSecond: number }>();

@@ -31,6 +31,13 @@ class FakeStream {
 }
 
 describe('the status line on a terminal', () => {
+  it('shows what fio does, while it does something', () => {
+    const stream = new FakeStream(true, 100);
+    const line = new StatusLine(stream, {});
+    line.update(status({ fioIops: 1_234.5 }));
+    expect(stream.screen()).toEqual([' 12.4 s   5,812 IOPS    38.1 MiB/s  fio 1,235 IOPS  owners 1:gw1 2:gw2  load']);
+  });
+
   it('rewrites one line in place, owners in numeric order', () => {
     const stream = new FakeStream(true, 100);
     const line = new StatusLine(stream, {});

@@ -15,6 +15,8 @@ export interface Status {
   elapsedMs: number;
   iops: number;
   mibPerS: number;
+  /** Of the fio jobs that run; undefined: none does. */
+  fioIops?: number | undefined;
   /** ANA group (1-based, as a decimal string) → the gateway that is optimized in it, null: none. */
   owners: Readonly<Record<string, string | null>>;
   /** The current fault in words, null: none. */
@@ -99,6 +101,7 @@ function words(status: Status): Part[] {
     [`${(status.elapsedMs / 1_000).toFixed(1).padStart(5)} s`, 'bold'],
     [`${formatCount(Math.round(status.iops)).padStart(6)} IOPS`, 'plain'],
     [`${status.mibPerS.toFixed(1).padStart(6)} MiB/s`, 'plain'],
+    ...(status.fioIops === undefined ? [] : [[`fio ${formatCount(Math.round(status.fioIops))} IOPS`, 'plain'] as Part]),
   ];
   const owners = Object.entries(status.owners).sort(([a], [b]) => Number(a) - Number(b));
   const fault: Part[] = status.fault === null ? [] : [[`fault ${plainText(status.fault)}`, 'notice']];

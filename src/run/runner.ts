@@ -22,7 +22,7 @@ import { sealRun } from '../results/manifest.js';
 /** What a run shows while it goes on. All optional; a vitest run shows nothing. */
 export interface RunProgress {
   /** Called about four times a second. */
-  status?: (status: { elapsedMs: number; iops: number; mibPerS: number; owners: Record<string, string | null>; fault: string | null; phase: string }) => void;
+  status?: (status: { elapsedMs: number; iops: number; mibPerS: number; fioIops?: number | undefined; owners: Record<string, string | null>; fault: string | null; phase: string }) => void;
   note?: (line: string) => void;
   /** The steps in which a lab of machines is made. */
   lab?: ProviderProgress;
@@ -96,7 +96,7 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
   });
   const ticker = setInterval(() => {
     progress.status?.({
-      elapsedMs: (nowUs() - startedUs) / 1_000, iops: view.iops, mibPerS: view.bytesPerSecond / 1_048_576,
+      elapsedMs: (nowUs() - startedUs) / 1_000, iops: view.iops, mibPerS: view.bytesPerSecond / 1_048_576, fioIops: view.fioIops,
       owners: Object.fromEntries(loadedGroups(plan).map((group) => [group, view.ownerOf(group)])),
       fault: board.current, phase,
     });

@@ -7,6 +7,7 @@ import { planScenario } from '../plan/planner.js';
 import { parseSuite } from '../plan/scenario.js';
 import { onSuite } from '../plan/suite.js';
 import { labKinds, type LabKind } from '../plan/types.js';
+import { storeSkip } from '../results/skip.js';
 import { createRunDir, runFiles } from '../results/store.js';
 import { usageError } from '../util/errors.js';
 import { executePlan } from './runner.js';
@@ -27,8 +28,12 @@ onSuite((definition) => {
   for (const scenario of scenarios) {
     test(`${name}/${scenario.name}: ${scenario.title}`, { timeout: scenarioTimeoutMs }, async (context) => {
       const reason = skipReason(scenario, lab);
-      if (reason !== undefined) context.skip(reason);
-      const { runId, dir } = createRunDir(process.env['PATHPROOF_RESULTS'] ?? 'results', name, seed);
+      const results = process.env['PATHPROOF_RESULTS'] ?? 'results';
+      if (reason !== undefined) {
+        await storeSkip(results, { suite: name, scenario: scenario.name, title: scenario.title, lab, reason, seed, git: await gitCommit(), version: packageVersion, argv: ['vitest'] });
+        context.skip(reason);
+      }
+      const { runId, dir } = createRunDir(results, name, seed);
       const repro = `PATHPROOF_SEED=${shellQuote(seed)} PATHPROOF_LAB=${lab} npm run suites -- -t ${shellQuote(`${name}/${scenario.name}:`)}`;
       const outcome = await executePlan(provider, (platform) => planScenario(name, scenario, { seed, lab, ...(platform === undefined ? {} : { platform }) }), {
         format: 1, runId, suite: name, scenario: scenario.name, seed, lab, git: await gitCommit(), version: packageVersion,

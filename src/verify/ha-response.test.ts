@@ -33,6 +33,12 @@ describe('ha-response', () => {
     }
   });
 
+  it('cannot tell when the fault was healed before the takeover was due, as an interrupted run does', async () => {
+    const early = healthyRun().remove('host.path', ({ gateway, ana }) => gateway === 'gw2' && ana === 'optimized').remove('fault', ({ phase }) => phase.startsWith('heal'));
+    for (const [phase, at] of [['healing', m.inject + 400], ['healed', m.inject + 410]] as const) early.add(at, { type: 'fault', id: 'kill', fault: 'gateway.kill', target: 'gw1', phase });
+    expect(await check(early)).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('kill was healed 400.0 ms after it began (+2.000000 s), before ANA group 1 had to be taken over') as string });
+  });
+
   it('cannot tell when the record ends before the takeover was due', async () => {
     const cut = healthyRun().cutAfter(m.inject + 500);
     expect(await check(cut)).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('before ANA group 1 had to be taken over') as string });

@@ -53,7 +53,13 @@ async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Fi
   const startUs = runStartUs(events);
   const { fault, group, injectUs, healUs, ownerBefore, tookOverUs, takenBy } = takeover;
   const recordEndUs = events.at(-1)!.tUs;
-  if (tookOverUs === undefined && healUs === Infinity && recordEndUs < injectUs! + answerBoundUs(plan, fault)) {
+  const answerUs = injectUs! + answerBoundUs(plan, fault);
+  // An interrupted run heals its faults at once: nobody may be blamed for what there was no time for.
+  if (tookOverUs === undefined && healUs < answerUs) {
+    findings.unknown(`${fault} was healed ${ms(healUs - injectUs!)} after it began (${at(injectUs!, startUs)}), before ANA group ${group} had to be taken over`, { tUs: injectUs!, toUs: healUs });
+    return;
+  }
+  if (tookOverUs === undefined && healUs === Infinity && recordEndUs < answerUs) {
     findings.unknown(`the record ends ${ms(recordEndUs - injectUs!)} after ${fault} (${at(injectUs!, startUs)}), before ANA group ${group} had to be taken over`, { tUs: injectUs!, toUs: recordEndUs });
     return;
   }

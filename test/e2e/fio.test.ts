@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LoopbackLab } from '../../src/lab/loopback/lab.js';
+import { LoopbackLab, type LoopbackLabOptions } from '../../src/lab/loopback/lab.js';
 import type { LabOptions, LabProvider } from '../../src/lab/provider.js';
 import type { HostNode, Lab } from '../../src/lab/types.js';
 import { planScenario } from '../../src/plan/planner.js';
@@ -17,6 +17,24 @@ import { FioWorkload, LocalFioRunner } from '../../src/workload/fio/index.js';
  * this machine. Its I/O does not go through the lab, so no fault stalls it; everything else is as in a lab whose host
  * has block devices.
  */
+class LabWithFio extends LoopbackLab {
+  readonly #fio: FioWorkload;
+  constructor(options: LoopbackLabOptions, fio: FioWorkload) {
+    super(options);
+    this.#fio = fio;
+  }
+  override get host(): HostNode {
+    const fio = this.#fio;
+    return new Proxy(super.host, {
+      get(host, name): unknown {
+        if (name === 'fio') return fio;
+        const value: unknown = Reflect.get(host, name, host);
+        return typeof value === 'function' ? (value.bind(host) as unknown) : value;
+      },
+    });
+  }
+}
+
 const plan = (): Plan => planScenario('fio-e2e', {
   name: 'mixed', title: 'fio beside the stamp workload', description: 'run fio and the stamp workload together.',
   workload: { delayedRereadMs: 200 },
@@ -43,22 +61,15 @@ describe.skipIf(!hasFio)(`a run with fio jobs ${fioTitle}`, () => {
   async function run(withFio: Plan, options: { fio: boolean; onPhase?: (phase: string) => void; abort?: AbortController }): Promise<RunOutcome> {
     const { topology } = withFio;
     for (const { nsid, blocks, blockSize } of topology.namespaces) writeFileSync(join(root, `ns${nsid}`), Buffer.alloc(blocks * blockSize));
-    const withHost = (lab: Plan, labOptions: LabOptions): Lab => {
-      const loopback = new LoopbackLab({ plan: lab, ...labOptions });
-      if (!options.fio) return loopback;
+    const create = (lab: Plan, labOptions: LabOptions): Lab => {
+      if (!options.fio) return new LoopbackLab({ plan: lab, ...labOptions });
       const fio = new FioWorkload({
         host: 'host1', jobs: lab.fio!, runner: new LocalFioRunner(join(root, 'node')), device: (nsid) => Promise.resolve(join(root, `ns${nsid}`)), runDir: labOptions.runDir, binary: fioBinary,
         emit: (event) => labOptions.sink('host1', event),
       });
-      return new Proxy(loopback, {
-        get(target, name) {
-          if (name !== 'host') return Reflect.get(target, name, target) as unknown;
-          const { host } = target;
-          return { name: host.name, connect: () => host.connect(), inventory: (label) => host.inventory(label), startLoad: () => host.startLoad(), stopLoad: () => host.stopLoad(), reread: (pass) => host.reread(pass), fio } satisfies HostNode;
-        },
-      });
+      return new LabWithFio({ plan: lab, ...labOptions }, fio);
     };
-    const provider: LabProvider = { prepare: () => Promise.resolve(withFio.platform), create: withHost, close: () => Promise.resolve() };
+    const provider: LabProvider = { prepare: () => Promise.resolve(withFio.platform), create, close: () => Promise.resolve() };
     return executePlan(provider, () => withFio, {
       format: 1, runId: 'run-1', suite: withFio.suite, scenario: withFio.scenario, seed: withFio.seed, lab: withFio.lab, git: 'abc', version: '0.1.0', argv: [], startedAt: new Date().toISOString(), repro: 'again',
     }, dir, (options.abort ?? new AbortController()).signal, { status: ({ phase }) => options.onPhase?.(phase) });

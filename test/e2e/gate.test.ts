@@ -19,16 +19,16 @@ const gate = (runs: string[], file: string, ...more: string[]) => pathproof(box,
 
 beforeAll(async () => {
   box = sandbox();
-  const ran = await pathproof(box, 'run', 'smoke', '--seed', 'gate');
-  expect(ran.code, ran.stdout + ran.stderr).toBe(0);
-  good = runDirs(box)[0]!;
-  expect(ran.stdout).toMatch(/evidence: manifest SHA-256 [0-9a-f]{64}/);
-
   const cut = start(box, ['run', 'smoke', '--seed', 'cut']);
   await untilHistory(box, cut, (events) => events.some((e) => e.type === 'fault' && e.phase === 'injected'));
   cut.child.kill('SIGINT');
   await cut.finished;
   interrupted = runDirs(box).find((dir) => dir.endsWith('-cut'))!;
+
+  const ran = await pathproof(box, 'run', 'smoke', '--seed', 'gate');
+  expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+  good = runDirs(box).find((dir) => dir.endsWith('-gate'))!;
+  expect(ran.stdout).toMatch(/evidence: manifest SHA-256 [0-9a-f]{64}/);
 
   writeFileSync(join(box.dir, 'fio.suite.ts'), `
     import { suite } from 'pathproof';

@@ -27,6 +27,8 @@ describe('bad input', () => {
     ['more groups than gateways', ['run', '--ana-groups', '5'], /lab\.anaGroups/],
     ['a seed that is no folder name', ['run', '--seed', '../x'], /--seed/],
     ['a folder that is no run', ['recheck', '.'], /is no run folder/],
+    ['a gate without a policy', ['gate', '.'], /required option '--policy <file>'/],
+    ['a policy that is not there', ['gate', '.', '--policy', 'nowhere.yaml'], /cannot read the policy/],
     ['lab without a command', ['lab'], /lab/],
   ])('%s: one clear error, exit 64, nothing started', async (_, args, message) => {
     const result = await pathproof(box, ...args);
@@ -36,7 +38,7 @@ describe('bad input', () => {
     expect(existsSync(box.state)).toBe(false);
   });
 
-  it.each([['run'], ['plan'], ['recheck'], ['list'], ['lab down']])('%s --help has examples', async (command) => {
+  it.each([['run'], ['plan'], ['recheck'], ['gate'], ['list'], ['lab down']])('%s --help has examples', async (command) => {
     const result = await pathproof(box, ...command.split(' '), '--help');
     expect(result.code).toBe(0);
     expect(result.stdout).toContain('Examples:');
