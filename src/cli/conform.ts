@@ -53,7 +53,7 @@ async function run(flags: ConformFlags): Promise<ExitCode> {
   const say = (line: string): void => void out.write(`${line}\n`);
   const git = await gitCommit();
   say(`pathproof ${packageVersion} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}`);
-  await removeAbandonedLabs();
+  for (const { ended } of await removeAbandonedLabs()) if (ended.length > 0) say(`cleaned up after a killed run: ended ${ended.join(', ')}`);
 
   const interrupted = new AbortController();
   // Every schedule waits on it, several times over.

@@ -50,10 +50,19 @@ describe('compareTraces', () => {
     const without = trace([[0, 'STANDBY'], [8_200, 'ACTIVE']]);
     const { differences, merges } = compareTraces(short, without, periods, []);
     expect(differences).toEqual([]);
-    expect(merges).toEqual([{ component: 'gw1/1', value: 'WAIT_BLOCKLIST_CMPL', ms: 200, side: 'model' }]);
+    expect(merges).toEqual([{ component: 'gw1/1', value: 'WAIT_BLOCKLIST_CMPL', ms: 200, side: 'model', why: 'commit' }]);
     // 1 ms longer than a commit may take, and the model, which shows every commit.
     expect(words(trace([[0, 'STANDBY'], [7_999, 'WAIT_BLOCKLIST_CMPL'], [8_200, 'ACTIVE']]), without)).toHaveLength(1);
     expect(words(without, short)).toHaveLength(1);
+  });
+
+  it('leaves out STANDBY on either side while it may have waited for a tick', () => {
+    const waited = (ms: number): Trace => trace([[0, 'ACTIVE'], [8_000, 'STANDBY'], [8_000 + ms, 'ACTIVE'], [20_000, 'STANDBY']]);
+    const at = trace([[0, 'ACTIVE'], [20_000, 'STANDBY']]);
+    expect(compareTraces(waited(2_000), at, periods, [])).toMatchObject({ differences: [], merges: [{ value: 'STANDBY', ms: 2_000, side: 'model', why: 'tick' }] });
+    expect(compareTraces(at, waited(2_200), periods, [])).toMatchObject({ differences: [], merges: [{ value: 'STANDBY', ms: 2_200, side: 'monitor', why: 'tick' }] });
+    expect(words(waited(2_001), at)).not.toEqual([]);
+    expect(words(at, waited(2_201))).not.toEqual([]);
   });
 
   it('joins what is left of a value on both sides of a gap', () => {

@@ -10,8 +10,11 @@ export interface Periods {
   commitMs: { model: number; monitor: number };
 }
 
-/** The model has a state that the monitor was not seen in, for a time that is too short for the monitor's commits to show it. */
-export interface Merge { component: string; value: string; ms: number; side: 'model' | 'monitor' }
+/**
+ * One side has a value that the other was not seen in. `commit`: it was too short for the other side's commits to show
+ * it. `tick`: STANDBY that only waits for the next tick, which on the other side came in the same moment.
+ */
+export interface Merge { component: string; value: string; ms: number; side: 'model' | 'monitor'; why: 'commit' | 'tick' }
 
 export type Difference =
   | { kind: 'sequence'; component: string; model: Stay | undefined; monitor: Stay | undefined }
@@ -73,16 +76,17 @@ function promotionDifferences(model: Trace, monitor: Trace): Difference[] {
 interface Alignment { pairs: [Stay, Stay][]; merges: Merge[]; first: Difference | undefined }
 
 /** Pairs up two sequences, leaving out as few stays as possible, and only such as the other side's commits may have hidden. */
-function align(component: string, ours: readonly Stay[], theirs: readonly Stay[], { commitMs }: Periods): Alignment {
+function align(component: string, ours: readonly Stay[], theirs: readonly Stay[], { commitMs, tickMs }: Periods): Alignment {
   let best: Alignment | undefined;
-  for (const model of thinnedOut(ours, commitMs.monitor)) {
-    for (const monitor of thinnedOut(theirs, commitMs.model)) {
+  for (const model of thinnedOut(ours, commitMs.monitor, tickMs)) {
+    for (const monitor of thinnedOut(theirs, commitMs.model, tickMs + commitMs.monitor)) {
       const pairs = commonPrefix(model.kept, monitor.kept);
       const complete = pairs.length === model.kept.length && pairs.length === monitor.kept.length;
-      const merges = [
-        ...model.left.map((stay) => ({ component, value: stay.value, ms: stay.toMs - stay.fromMs, side: 'model' as const })),
-        ...monitor.left.map((stay) => ({ component, value: stay.value, ms: stay.toMs - stay.fromMs, side: 'monitor' as const })),
-      ];
+      const merge = (side: Merge['side'], shortMs: number) => (stay: Stay): Merge => {
+        const ms = stay.toMs - stay.fromMs;
+        return { component, value: stay.value, ms, side, why: ms <= shortMs ? 'commit' : 'tick' };
+      };
+      const merges = [...model.left.map(merge('model', commitMs.monitor)), ...monitor.left.map(merge('monitor', commitMs.model))];
       if (complete && (best === undefined || best.first !== undefined || merges.length < best.merges.length)) best = { pairs, merges, first: undefined };
       else if (best === undefined || (best.first !== undefined && pairs.length > best.pairs.length)) {
         best = { pairs, merges, first: { kind: 'sequence', component, model: model.kept[pairs.length], monitor: monitor.kept[pairs.length] } };
@@ -92,9 +96,10 @@ function align(component: string, ours: readonly Stay[], theirs: readonly Stay[]
   return best!;
 }
 
-/** The sequence as it is, and without any of the stays that are not longer than `shortMs`. The first and the last always stay. */
-function thinnedOut(stays: readonly Stay[], shortMs: number): { kept: Stay[]; left: Stay[] }[] {
-  const short = stays.filter((stay, i) => i > 0 && i < stays.length - 1 && stay.toMs - stay.fromMs <= shortMs).slice(0, shortStaysMax);
+/** The sequence as it is, and without any of the stays that the other side need not have shown. The first and the last always stay. */
+function thinnedOut(stays: readonly Stay[], shortMs: number, tickMs: number): { kept: Stay[]; left: Stay[] }[] {
+  const mayBeMissing = (stay: Stay): boolean => stay.toMs - stay.fromMs <= (stay.value === 'STANDBY' ? Math.max(shortMs, tickMs) : shortMs);
+  const short = stays.filter((stay, i) => i > 0 && i < stays.length - 1 && mayBeMissing(stay)).slice(0, shortStaysMax);
   return Array.from({ length: 2 ** short.length }, (_, choice) => {
     const left = short.filter((_stay, bit) => (choice & (1 << bit)) !== 0);
     const kept: Stay[] = [];

@@ -45,7 +45,7 @@ function attemptLines({ comparison, bareComparison, model, bare, monitor, verdic
     ]),
     ...differences.map((difference) => `difference: ${differenceText(difference)}`),
     ...(verdict === 'differs' ? bareComparison.differences.map((difference) => `without safeguards: ${differenceText(difference)}`) : []),
-    ...merges.map(({ component, value, ms, side }) => `too short to be seen: ${component} ${value} for ${ms} ms, ${side} only`),
+    ...merges.map(({ component, value, ms, side, why }) => `${why === 'commit' ? 'too short to be seen' : 'a tick in the same moment'}: ${component} ${value} for ${ms} ms, ${side} only`),
     ...(all ? [`times within: looks ${monitor.sampleGapMaxMs} ms, event loop ${Math.max(model.stallMaxMs, monitor.stallMaxMs)} ms; ${monitor.missedCommits} commits of the group came between two looks`] : []),
   ];
 }
