@@ -82,8 +82,8 @@ export type EventBody =
   | { type: 'io.stats'; host: string; nsUuid: string; nsid: number; fromUs: number; toUs: number; reads: number; writes: number; bytesRead: number; bytesWritten: number; failed: number; info: number; latencyMeanUs: number; latencyP99Us: number; latencyMaxUs: number; inflight: number; queued: number }
   /** Re-read of blocks after the workload. `pass`: at-once | delayed. */
   | { type: 'reread'; pass: string; state: 'begin' | 'end'; nsUuid: string; nsid: number; blocks: number; path?: string }
-  /** How much of the time something on the harness's machine waited for a processor, percent. Only where the kernel tells. */
-  | { type: 'machine.pressure'; fromUs: number; toUs: number; cpuWaitPercent: number }
+  /** How long the main threads of the test's processes on the harness's machine were runnable and waited for a processor. Only where the kernel tells. */
+  | { type: 'machine.waits'; fromUs: number; toUs: number; waitsUs: Record<string, number> }
   /** `process` = `ps:<name>`: seen from outside, where event-loop delays cannot be measured (−1). */
   | { type: 'self.watch'; process: string; pid: number; loopDelayMaxUs: number; loopDelayP99Us: number; cpuPercent: number; rssBytes: number; fromUs: number; toUs: number };
 

@@ -6,7 +6,7 @@ import { createLab } from '../lab/providers.js';
 import type { Lab } from '../lab/types.js';
 import { ResourceWatch } from '../observe/resources.js';
 import { LiveView } from '../observe/live-view.js';
-import { watchPressure } from '../observe/pressure.js';
+import { watchRunWaits } from '../observe/run-waits.js';
 import { watchSelf } from '../observe/self-watch.js';
 import { boundMs } from '../plan/bounds.js';
 import type { AwaitCondition, Plan, PlanStep } from '../plan/types.js';
@@ -78,7 +78,7 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
 
   const startedUs = nowUs();
   const stopSelfWatch = watchSelf('harness', emit);
-  const stopPressureWatch = watchPressure(emit);
+  const stopWaitWatch = watchRunWaits(() => [{ name: 'harness', pid: process.pid }, ...lab.processes()], emit);
   // From outside, too: a paused or starved member cannot report itself.
   const resources = new ResourceWatch({
     processes: () => lab.processes(), emit: (event) => void history.append(event),
@@ -103,7 +103,7 @@ export async function executePlan(plan: Plan, info: RunInfo, dir: string, signal
   await board.healAll();
   clearInterval(ticker);
   stopSelfWatch();
-  stopPressureWatch();
+  stopWaitWatch();
   await resources.stop();
   emit({
     type: 'run.end', reason: failure !== undefined ? 'infra' : wasInterrupted ? 'interrupted' : 'completed',

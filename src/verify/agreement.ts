@@ -111,7 +111,8 @@ class Views {
       const target = this.#targets.get(gateway);
       if (controllerState !== 'live' || target?.serving !== true) continue;
       const says = target.ana[String(anaGroup)] ?? 'nothing';
-      if (says !== ana) found.set(`${host} ${gateway} ${anaGroup}`, { gateway, text: `${host} took ANA group ${anaGroup} (namespace ${nsid}) to be ${ana} at ${gateway}, while the target said ${says}` });
+      const key = `${host} ${gateway} ${anaGroup}`;
+      if (says !== ana && !found.has(key)) found.set(key, { gateway, text: `${host} took ANA group ${anaGroup} (namespace ${nsid}) to be ${ana} at ${gateway}, while the target said ${says}` });
     }
     for (const { name: gateway } of this.#input.plan.topology.gateways) {
       const entry = this.#map?.gateways.find(({ id }) => id === gateway);

@@ -45,27 +45,24 @@ const ownWorkPercent = 80;
 /** Standing still for this share of a time is as bad as one long stop, however short each stop is. */
 const starvedShare = 1 / 4;
 
-/** A lab of the default size alone on two processors stays well below this (measured: see docs/DETECTION.md). */
-const pressedPercent = 70;
-
-/** Mean of the reports that touch the period, weighted by their part of it; 0 without any. */
-function pressureIn(reports: readonly EventOf<'machine.pressure'>[], period: Period): number {
-  let waitedUs = 0;
-  let seenUs = 0;
-  for (const { fromUs, toUs, cpuWaitPercent } of reports) {
+/** The longest that one process waited for a processor in the period, as far as the kernel told; a report that lies partly in it counts in part. */
+function waitedUs(reports: readonly EventOf<'machine.waits'>[], period: Period): { process: string; us: number } {
+  const perProcess = new Map<string, number>();
+  for (const { fromUs, toUs, waitsUs } of reports) {
     const overlapUs = Math.min(toUs, period.toUs) - Math.max(fromUs, period.fromUs);
     if (overlapUs <= 0) continue;
-    waitedUs += overlapUs * cpuWaitPercent;
-    seenUs += overlapUs;
+    const share = overlapUs / Math.max(1, toUs - fromUs);
+    for (const [process, us] of Object.entries(waitsUs)) perProcess.set(process, (perProcess.get(process) ?? 0) + us * share);
   }
-  return seenUs === 0 ? 0 : waitedUs / seenUs;
+  const [worst] = [...perProcess].sort((a, b) => b[1] - a[1]);
+  return { process: worst?.[0] ?? '', us: worst?.[1] ?? 0 };
 }
 
 /**
  * Whether the machine kept a process of the test from running in a period, or shortly before it (twice the beacon
  * grace: what a late beacon or keep-alive sets off takes that long to show): one that stood still for longer than
- * the self-watch allows, or for a quarter of the time in pieces, and did not use the processor itself; or there was
- * nearly always some process on the machine that waited for a processor.
+ * the self-watch allows, or for a quarter of the time in pieces, and did not use the processor itself; or that was
+ * runnable and waited for a processor for a quarter of the time.
  *
  * What such a machine makes late is no proof against the system under test, whose processes are among those that
  * were not let run. Returns the words for it; undefined: the machine is no excuse.
@@ -81,14 +78,14 @@ export function starvation(input: CheckInput): (period: Period) => string | unde
   };
   // One that a fault paused stood still on purpose.
   const starved = standstills(input, watchedRoles).filter((watch) => watch.cpuPercent < ownWorkPercent && !isAway(watch));
-  const pressure = eventsOf(input.events, 'machine.pressure');
+  const waits = eventsOf(input.events, 'machine.waits');
   return ({ fromUs, toUs }) => {
     const period = { fromUs: fromUs - beforeUs, toUs };
     const longest = starved.filter((watch) => watch.loopDelayMaxUs > limitUs && watch.toUs > period.fromUs && watch.fromUs < period.toUs)
       .sort((a, b) => b.loopDelayMaxUs - a.loopDelayMaxUs)[0];
     if (longest !== undefined) return `the machine did not let ${longest.process} run for ${ms(longest.loopDelayMaxUs)} in that time or shortly before`;
-    const waited = pressureIn(pressure, period);
-    if (waited > pressedPercent) return `processes of the machine waited for a processor in ${waited.toFixed(0)} % of that time`;
+    const waited = waitedUs(waits, period);
+    if (waited.us > (period.toUs - period.fromUs) * starvedShare) return `${waited.process} waited for a processor for ${ms(waited.us)} of ${ms(period.toUs - period.fromUs)}`;
     const stillUs = stoodStillUs(starved, { fromUs, toUs });
     if (stillUs > (toUs - fromUs) * starvedShare) return `the machine did not let a process run for ${ms(stillUs)} of ${ms(toUs - fromUs)}`;
     return undefined;
