@@ -29,7 +29,8 @@ const allowed: Record<string, readonly string[]> = {
   lab: ['util', 'history', 'plan', 'monitor', 'fault/specs', 'observe', 'gateway', 'store', 'initiator', 'workload', 'nvme'],
   run: ['util', 'history', 'plan', 'fault', 'fault/specs', 'lab', 'observe', 'results', 'verify', 'report'],
   detect: ['util', 'plan', 'verify'],
-  cli: ['detect', 'util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run'],
+  shrink: ['util', 'plan', 'verify'],
+  cli: ['detect', 'shrink', 'util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run'],
 };
 
 const src = fileURLToPath(new URL('../src', import.meta.url));

@@ -5,6 +5,7 @@ import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
 import { deriveExpectations, hasOverlap, loadedGroupsOf } from './expectations.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
+import { thrashSteps } from './thrash.js';
 import { loopbackTimeScale, scaleTimers } from './timers.js';
 import type { Expectations, LabKind, LabShape, Plan, PlanStep, StampWorkload, Topology } from './types.js';
 
@@ -136,9 +137,12 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
         if (injected.has(step.id)) throw usageError('BAD_SCENARIO', `${at}: a second fault has the id ${step.id}`);
         const target = resolveTarget(at, step.target, topology, random);
         injected.set(step.id, { target, fault: step.fault, healed: false });
-        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {}, ...(step.confirm === undefined ? {} : { confirm: step.confirm }) });
+        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {}, ...(step.confirm === undefined ? {} : { confirm: step.confirm }), ...(step.random === undefined ? {} : { random: step.random }) });
         break;
       }
+      case 'thrash':
+        resolved.push(...thrashSteps(step, topology, random.fork(`thrash-${index}`), `t${index}`));
+        break;
       case 'await':
         if (step.what === 'takeover') {
           const fault = injected.get(step.of);

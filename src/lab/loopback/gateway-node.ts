@@ -14,6 +14,9 @@ const selfEndCodes: ReadonlyMap<number, string> = new Map([
   [12, 'the store had fenced it'],
 ]);
 
+/** As RestartSec= of a systemd unit, milliseconds: long enough to keep a loop of restarts slow. */
+const restartDelayMs = 200;
+
 type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
 
 export interface LoopbackGatewayOptions {
@@ -38,6 +41,7 @@ export class LoopbackGateway implements GatewayNode {
   #state: GatewayState | undefined;
   #targetPort = 0;
   #incarnation = 0;
+  #restart: NodeJS.Timeout | undefined;
   #servingWaiters: (() => void)[] = [];
 
   constructor(options: LoopbackGatewayOptions) {
@@ -51,6 +55,7 @@ export class LoopbackGateway implements GatewayNode {
   }
 
   async start(): Promise<void> {
+    clearTimeout(this.#restart);
     if (this.#member?.running === true) return;
     const { plan, index, lab, storePort, monitorPort } = this.#options;
     const { topology, shape } = plan;
@@ -68,6 +73,7 @@ export class LoopbackGateway implements GatewayNode {
   }
 
   async kill(): Promise<void> {
+    clearTimeout(this.#restart);
     const member = this.#running();
     this.#killed = member;
     member.signal('SIGKILL');
@@ -75,6 +81,7 @@ export class LoopbackGateway implements GatewayNode {
   }
 
   async stop(): Promise<void> {
+    clearTimeout(this.#restart);
     const member = this.#running();
     this.#killed = member;
     await member.end();
@@ -98,6 +105,10 @@ export class LoopbackGateway implements GatewayNode {
 
   async listeners(): Promise<string[]> {
     return (await this.#running().request<GatewayState>('state')).listeners;
+  }
+
+  async reachesStore(): Promise<boolean> {
+    return this.#running().request<boolean>('reachesStore');
   }
 
   async removeListeners(): Promise<void> {
@@ -129,6 +140,17 @@ export class LoopbackGateway implements GatewayNode {
     if (member === this.#killed) return { kind: 'meant' };
     const rule = exitCode === null ? undefined : selfEndCodes.get(exitCode);
     return rule === undefined ? { kind: 'unexpected', detail: 'crashed' } : { kind: 'by-rule', detail: `ended itself: ${rule}` };
+  }
+
+  /** What its service manager does when it has ended itself: a new incarnation, a moment later. */
+  restartSoon(): void {
+    clearTimeout(this.#restart);
+    this.#restart = setTimeout(() => void this.start().catch(() => undefined), restartDelayMs);
+  }
+
+  /** Nothing starts it any more: the lab goes down. */
+  retire(): void {
+    clearTimeout(this.#restart);
   }
 
   /** The lab passes every event of this gateway's process by here. */

@@ -5,7 +5,8 @@ import { UserspaceGateway } from '../../../gateway/userspace-gateway.js';
 import type { AgentEndReason } from '../../../gateway/agent/index.js';
 import { connectEmbeddedMonitor } from '../../../monitor/embedded-client.js';
 import type { LabTimers } from '../../../plan/types.js';
-import { StoreClient } from '../../../store/index.js';
+import { StoreClient, StoreError } from '../../../store/index.js';
+import { sleep } from '../../../util/clock.js';
 import { runMember } from '../member.js';
 
 /** One incarnation of a gateway as a process of its own: agent, NVMe/TCP target, store client. */
@@ -47,6 +48,8 @@ const exitCodes: Record<AgentEndReason, number> = {
 };
 /** A gateway outlasts the largest queue count that a host of the lab may ask for. */
 const ioQueuesMax = 64;
+/** How long the store may take to answer a probe, milliseconds. */
+const storeProbeMs = 1_000;
 /** Time for the last reply and events to leave before the process ends, milliseconds. */
 const farewellMs = 20;
 
@@ -82,6 +85,8 @@ runMember('gateway', async (rawConfig, context) => {
     info,
     handlers: {
       state: () => gateway.state(),
+      /** A round trip to the store, bounded; a store that says no has answered, too. */
+      reachesStore: () => Promise.race([store.blocklistLs().then(() => true, (error: unknown) => !(error instanceof StoreError && error.kind === 'unreachable')), sleep(storeProbeMs).then(() => false)]),
       listenerDel: () => gateway.removeListeners(),
       listenerAdd: () => gateway.addListeners(),
       shutdown: () => gateway.stop(),
