@@ -16,7 +16,7 @@ const defaultSuites = ['smoke', 'failover', 'nightly', 'regressions'] as const;
 
 interface DetectFlags {
   seeds: number; honestSeeds: number; defect?: string[]; resume?: boolean; render?: boolean; results: string; doc?: string; wrap?: string;
-  jobs: number; repeats: number; keepAll?: boolean; json?: boolean;
+  jobs: number; repeats: number; maxRuns?: number; keepAll?: boolean; json?: boolean;
 }
 
 export function addDetectCommand(program: Command): void {
@@ -32,6 +32,7 @@ export function addDetectCommand(program: Command): void {
     .option('--wrap <command>', 'put before every run, e.g. "flock -F /tmp/lab.lock nice"')
     .addOption(new Option('--jobs <n>', 'runs at a time; each wants a machine for itself').argParser(natural).default(1))
     .addOption(new Option('--repeats <n>', 'how often a run is repeated that the machine was not fit for').argParser(natural).default(3))
+    .addOption(new Option('--max-runs <n>', 'stop after so many runs; go on with --resume').argParser(natural))
     .option('--keep-all', 'keep the folders of all runs; otherwise only of surprises')
     .option('--json', 'print the matrix as JSON on stdout (progress goes to stderr)')
     .addHelpText('after', `
@@ -95,10 +96,12 @@ async function measure(flags: DetectFlags, request: MatrixRequest, matrix: Matri
   const git = await gitCommit();
   const total = cellsOf(request).length;
   const running = new Set<string>();
+  let begun = 0;
   const worker = async (): Promise<void> => {
     for (;;) {
       const cell = openCells(matrix, request).find((each) => !running.has(JSON.stringify(each)));
-      if (cell === undefined || signal.aborted) return;
+      if (cell === undefined || signal.aborted || begun >= (flags.maxRuns ?? Infinity)) return;
+      begun += 1;
       const key = JSON.stringify(cell);
       running.add(key);
       const name = `${cell.defect ?? 'honest'} ${cell.scenario} ${cell.seed}`;
