@@ -49,7 +49,7 @@ export const agreement: Checker = {
       if (durationUs <= boundUs) return;
       const words = `${text} for ${ms(durationUs)} from ${at(counted, startUs)}, bound ${bound.name} = ${ms(boundUs)}`;
       const more = { tUs: counted, toUs, events: [event] };
-      findings.failInTime(words, more);
+      findings.failInTime(words, more, { excessUs: durationUs - boundUs });
     };
     const changes = follow(input, period, judge);
     await checkAudits(input, findings);
