@@ -30,7 +30,8 @@ const allowed: Record<string, readonly string[]> = {
   run: ['util', 'history', 'plan', 'fault', 'fault/specs', 'lab', 'observe', 'results', 'verify', 'report'],
   detect: ['util', 'plan', 'verify'],
   conform: ['util', 'history', 'plan', 'ceph', 'monitor', 'gateway', 'lab'],
-  cli: ['detect', 'util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run', 'conform'],
+  shrink: ['util', 'plan', 'verify'],
+  cli: ['detect', 'shrink', 'util', 'history', 'plan', 'fault', 'lab', 'observe', 'results', 'verify', 'report', 'run', 'conform'],
 };
 
 const src = fileURLToPath(new URL('../src', import.meta.url));

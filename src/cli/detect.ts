@@ -5,9 +5,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { executeCell } from '../detect/execute.js';
 import { cellsOf, counted, emptyMatrix, openCells, type Matrix, type MatrixRequest, type Measured } from '../detect/matrix.js';
 import { renderMatrix } from '../detect/render.js';
-import { readCpuPressureUs } from '../observe/pressure.js';
 import { defectNames, type DefectName } from '../plan/defects.js';
-import { sleep } from '../util/clock.js';
 import { ExitCode, infraError, messageOf, usageError } from '../util/errors.js';
 import { interruptible } from './interruptible.js';
 import { findSuite, loadSuite } from './load-suite.js';
@@ -18,7 +16,7 @@ const defaultSuites = ['smoke', 'failover', 'nightly', 'regressions'] as const;
 
 interface DetectFlags {
   seeds: number; honestSeeds: number; defect?: string[]; resume?: boolean; render?: boolean; results: string; doc?: string; wrap?: string;
-  jobs: number; quietBelow: number; repeats: number; keepAll?: boolean; json?: boolean;
+  jobs: number; repeats: number; maxRuns?: number; keepAll?: boolean; json?: boolean;
 }
 
 export function addDetectCommand(program: Command): void {
@@ -33,8 +31,8 @@ export function addDetectCommand(program: Command): void {
     .option('--doc <file>', 'also write the page to this file')
     .option('--wrap <command>', 'put before every run, e.g. "flock -F /tmp/lab.lock nice"')
     .addOption(new Option('--jobs <n>', 'runs at a time; each wants a machine for itself').argParser(natural).default(1))
-    .addOption(new Option('--quiet-below <percent>', 'begin a run only while processes of this machine wait for a processor less than this (Linux)').argParser(percent).default(100))
     .addOption(new Option('--repeats <n>', 'how often a run is repeated that the machine was not fit for').argParser(natural).default(3))
+    .addOption(new Option('--max-runs <n>', 'stop after so many runs; go on with --resume').argParser(natural))
     .option('--keep-all', 'keep the folders of all runs; otherwise only of surprises')
     .option('--json', 'print the matrix as JSON on stdout (progress goes to stderr)')
     .addHelpText('after', `
@@ -98,16 +96,16 @@ async function measure(flags: DetectFlags, request: MatrixRequest, matrix: Matri
   const git = await gitCommit();
   const total = cellsOf(request).length;
   const running = new Set<string>();
+  let begun = 0;
   const worker = async (): Promise<void> => {
     for (;;) {
       const cell = openCells(matrix, request).find((each) => !running.has(JSON.stringify(each)));
-      if (cell === undefined || signal.aborted) return;
+      if (cell === undefined || signal.aborted || begun >= (flags.maxRuns ?? Infinity)) return;
+      begun += 1;
       const key = JSON.stringify(cell);
       running.add(key);
       const name = `${cell.defect ?? 'honest'} ${cell.scenario} ${cell.seed}`;
       progress(out, total - openCells(matrix, request).length, total, name);
-      await quiet(flags.quietBelow, signal);
-      if (signal.aborted) return;
       const measured = await executeCell(cell, {
         program: [process.execPath, join(packageRoot, 'dist', 'src', 'cli', 'main.js')], wrap: flags.wrap?.split(/\s+/).filter((word) => word !== '') ?? [],
         suiteFile: (suite) => findSuite(suite), resultsDir: join(flags.results, 'detect', 'runs'), git, keepAll: flags.keepAll === true, signal,
@@ -120,17 +118,6 @@ async function measure(flags: DetectFlags, request: MatrixRequest, matrix: Matri
     }
   };
   await Promise.all(Array.from({ length: flags.jobs }, worker));
-}
-
-/** Waits until the machine is quiet enough, as far as it tells. */
-async function quiet(belowPercent: number, signal: AbortSignal): Promise<void> {
-  const lookMs = 2_000;
-  while (belowPercent < 100 && !signal.aborted) {
-    const before = readCpuPressureUs();
-    if (before === undefined) return;
-    await sleep(lookMs, signal);
-    if (((readCpuPressureUs() ?? before) - before) / (lookMs * 10) < belowPercent) return;
-  }
 }
 
 const barWidth = 24;
@@ -183,10 +170,4 @@ function machineWords(): string {
 function natural(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 on is wanted.');
   return Number(text);
-}
-
-function percent(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 1 || value > 100) throw new InvalidArgumentError('A percentage from 1 to 100 is wanted.');
-  return value;
 }

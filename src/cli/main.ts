@@ -11,6 +11,8 @@ import { packageVersion } from './package.js';
 import { addPlanCommand } from './plan.js';
 import { addRecheckCommand } from './recheck.js';
 import { addRunCommand } from './run.js';
+import { addShrinkCommand } from './shrink.js';
+import { addThrashCommand } from './thrash.js';
 
 const program = new Command('pathproof')
   .description('Proves, from the host side, that NVMe-oF multipath storage survives its failures.')
@@ -27,6 +29,8 @@ Examples:
   $ pathproof gate results --policy gate.policy.yaml may it be released, by a written policy
   $ pathproof list                                  stored runs and their verdicts
   $ pathproof detect                                which defects the harness finds, and no false alarms
+  $ pathproof shrink results/smoke/<run>            the smallest plan that still fails like this run
+  $ pathproof thrash --for 30m                      seeded random faults, round after round
   $ pathproof doctor                                what this machine has for each lab, and what it lacks
   $ pathproof conform                               the monitor model against a real ceph-mon
   $ pathproof lab down                              end what a killed run left behind
@@ -34,7 +38,7 @@ Examples:
 Exit codes:
   0 pass · 1 the system under test failed · 2 unknown · 3 the lab broke · 64 usage · 70 a bug in pathproof · 130 interrupted`);
 
-for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addGateCommand, addListCommand, addLabCommand, addDoctorCommand, addConformCommand, addDetectCommand]) add(program);
+for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addGateCommand, addListCommand, addLabCommand, addDoctorCommand, addConformCommand, addDetectCommand, addShrinkCommand, addThrashCommand]) add(program);
 for (const command of program.commands) command.exitOverride();
 
 // `pathproof plan … | head` closes the pipe early: nothing is wrong then, and nobody listens any more.

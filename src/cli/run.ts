@@ -4,14 +4,15 @@ import { openProvider } from '../lab/providers.js';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
 import { skipReason } from '../plan/fits.js';
-import type { LabPlatform, Plan } from '../plan/types.js';
+import type { Scenario } from '../plan/scenario.js';
+import type { LabKind, LabPlatform, Plan } from '../plan/types.js';
 import { exitCodeOf } from '../results/exit-code.js';
 import { storeSkip } from '../results/skip.js';
-import { createRunDir, runFiles, type RunInfo } from '../results/store.js';
-import { onGithub, runAnnotations, StatusLine } from '../report/index.js';
+import { createRunDir, readPlanFile, runFiles, type RunInfo } from '../results/store.js';
+import { onGithub, runAnnotations, StatusLine, type ScenarioResult } from '../report/index.js';
 import { writeSummaries } from '../results/summaries.js';
 import { executePlan, type RunOutcome } from '../run/runner.js';
-import { ExitCode } from '../util/errors.js';
+import { ExitCode, usageError } from '../util/errors.js';
 import { interruptible } from './interruptible.js';
 import { filterScenarios, findSuite, loadSuite } from './load-suite.js';
 import { addPlanOptions, planArguments, planOptions, type PlanFlags } from './options.js';
@@ -24,7 +25,7 @@ interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: 
 export function addRunCommand(program: Command): void {
   addPlanOptions(program.command('run'))
     .description('run the scenarios of a suite and judge them')
-    .argument('[suite]', 'name or path of a suite', 'smoke')
+    .argument('[suite]', 'name or path of a suite, or of a stored plan (*.json)', 'smoke')
     .option('--results <dir>', 'folder of the results', 'results')
     .option('--keep', 'leave virtual machines up at the end, to look into them (`pathproof lab`)')
     .option('--json', 'print the verdicts as JSON on stdout (progress goes to stderr)')
@@ -35,43 +36,71 @@ Examples:
   $ pathproof run suites/failover.suite.ts --filter partition
   $ pathproof run smoke --seed 4f2a9c10 --gateways 4 --ana-groups 4 --namespaces 8
   $ pathproof run smoke --defect gateway.tear-write      must fail: the harness has to find it
+  $ pathproof run repro.json                             a plan as it is stored, e.g. by pathproof shrink
   $ pathproof run failover --junit junit.xml --json > verdicts.json`)
     .action(async (argument: string, flags: RunFlags) => {
       process.exitCode = await runSuite(argument, flags);
     });
 }
 
-async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
+/** What one invocation runs. `repro`: the command that repeats one of the plans, or all of them. */
+interface Job {
+  lab: LabKind;
+  /** `resolve`: the plan again, for what the lab turned out to be made of. */
+  plans: { plan: Plan; resolve: (platform?: LabPlatform) => Plan }[];
+  skips: Extract<ScenarioResult, { kind: 'skipped' }>[];
+  seed: string;
+  defects: readonly string[];
+  repro: (scenario?: string) => string;
+}
+
+async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
   const file = findSuite(argument);
   const suite = await loadSuite(file);
   const options = planOptions(flags);
   // All plans first: a mistake in the last scenario must not be found after the others have run.
   const chosen = filterScenarios(suite, flags.filter);
-  const skips = chosen.flatMap((s) => {
-    const reason = skipReason(s, options.lab);
-    return reason === undefined ? [] : [{ kind: 'skipped' as const, suite: suite.name, scenario: s.name, title: s.title, lab: options.lab, reason }];
-  });
-  const scenarios = chosen.filter((s) => skipReason(s, options.lab) === undefined);
-  for (const scenario of scenarios) planScenario(suite.name, scenario, options);
+  const skips: Job['skips'] = [];
+  const plans: Job['plans'] = [];
+  for (const scenario of chosen) {
+    const reason = skipReason(scenario, options.lab);
+    if (reason !== undefined) {
+      skips.push({ kind: 'skipped' as const, suite: suite.name, scenario: scenario.name, title: scenario.title, lab: options.lab, reason });
+      continue;
+    }
+    const resolve = (platform?: LabPlatform): Plan => planScenario(suite.name, scenario, { ...options, ...(platform === undefined ? {} : { platform }) });
+    plans.push({ plan: resolve(), resolve });
+  }
+  return { lab: options.lab, plans, skips, seed: options.seed, defects: options.defects ?? [], repro: (scenario) => reproCommand(file, scenario, options, flags.filter) };
+}
+
+/** A stored plan (repro.json, plan.json) is run as it is: nothing of it can be changed from the command line. */
+function planJob(file: string, flags: RunFlags): Job {
+  const given = (['seed', 'filter', 'gateways', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth'] as const).filter((name) => flags[name] !== undefined);
+  if (given.length > 0) throw usageError('PLAN_IS_FIXED', `${file} is a plan: --${given[0]!.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} cannot change it`, 'Run its suite to choose anything else.');
+  const plan = readPlanFile(file);
+  return { lab: plan.lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}` };
+}
+
+async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
+  const { lab, plans, skips, seed, defects, repro } = argument.endsWith('.json') ? planJob(argument, flags) : await suiteJob(argument, flags);
   const git = await gitCommit();
   const out = flags.json === true ? process.stderr : process.stdout;
-  out.write(`pathproof ${packageVersion} · seed ${options.seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${options.defects === undefined ? '' : ` · DEFECTS ON: ${options.defects.join(', ')}`}\n`);
+  out.write(`pathproof ${packageVersion} · seed ${seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${defects.length === 0 ? '' : ` · DEFECTS ON: ${defects.join(', ')}`}\n`);
   for (const { runDir, ended } of await removeAbandonedLabs()) {
     out.write(`cleaned up after a killed run (${relative(process.cwd(), runDir)}): ${ended.length === 0 ? 'nothing was running any more' : `ended ${ended.join(', ')}`}\n`);
   }
 
   const { signal, release } = interruptible(out, 'interrupted: healing faults, ending the lab and storing the run');
   const outcomes: RunOutcome[] = [];
-  const provider = openProvider(options.lab, { ...(flags.keep === undefined ? {} : { keep: flags.keep }) });
+  const provider = openProvider(lab, { ...(flags.keep === undefined ? {} : { keep: flags.keep }) });
   try {
-    for (const scenario of scenarios) {
+    for (const { plan, resolve } of plans) {
       if (signal.aborted) break;
-      const resolve = (platform?: LabPlatform): Plan => planScenario(suite.name, scenario, { ...options, ...(platform === undefined ? {} : { platform }) });
-      const plan = resolve();
       const { runId, dir } = createRunDir(flags.results, plan.suite, plan.seed);
       const info: RunInfo = {
         format: 1, runId, suite: plan.suite, scenario: plan.scenario, seed: plan.seed, lab: plan.lab, git, version: packageVersion,
-        argv: process.argv.slice(2), startedAt: new Date().toISOString(), repro: reproCommand(file, plan.scenario, options),
+        argv: process.argv.slice(2), startedAt: new Date().toISOString(), repro: repro(plan.scenario),
       };
       out.write(`\n${plan.suite}/${plan.scenario}: ${plan.title}\n`);
       const line = new StatusLine(out);
@@ -89,12 +118,12 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   writeSummaries([...outcomes.map((o) => o.result), ...skips], packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
   for (const skip of skips) {
     out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
-    const { suite: name, scenario, title, lab, reason } = skip;
-    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed: options.seed, git, version: packageVersion, argv: process.argv.slice(2) });
+    const { suite: name, scenario, title, reason } = skip;
+    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2) });
   }
-  if (scenarios.length > 1) {
-    out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${scenarios.length} scenarios pass\n`);
-    out.write(`repeat: ${reproCommand(file, undefined, options, flags.filter)}\n`);
+  if (plans.length > 1) {
+    out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${plans.length} scenarios pass\n`);
+    out.write(`repeat: ${repro()}\n`);
   }
   return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
 }

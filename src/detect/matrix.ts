@@ -60,14 +60,14 @@ export function cellsOf(request: MatrixRequest): Cell[] {
   const cells: Cell[] = [];
   const rounds = Math.max(request.seeds.length, request.honestSeeds.length);
   for (let i = 0; i < rounds; i++) {
-    const seed = request.seeds[i];
-    if (seed !== undefined) {
-      for (const defect of request.defects) {
-        if (defect !== null) for (const scenario of defectExpectations[defect].scenarios) cells.push({ defect, scenario, seed });
-      }
-    }
+    // The honest lab first: without it the rest means nothing.
     const honestSeed = request.honestSeeds[i];
     if (honestSeed !== undefined && request.defects.includes(null)) for (const scenario of request.honestScenarios) cells.push({ defect: null, scenario, seed: honestSeed });
+    const seed = request.seeds[i];
+    if (seed === undefined) continue;
+    for (const defect of request.defects) {
+      if (defect !== null) for (const scenario of defectExpectations[defect].scenarios) cells.push({ defect, scenario, seed });
+    }
   }
   return cells;
 }

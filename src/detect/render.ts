@@ -43,7 +43,7 @@ export function renderMatrix(matrix: Matrix): string {
     '## How it was measured',
     '',
     `On ${matrix.machine}, the loopback lab, one run at a time. ${commits(runs)} A run in which the machine did not let the`,
-    'processes of the lab run (self-watch, CPU pressure) proves nothing and was repeated; what could not be measured at',
+    'processes of the lab run (self-watch, run-queue waits) proves nothing and was repeated; what could not be measured at',
     'all is counted as such and as nothing else. `after` is the time from the run’s start to what the finding is about,',
     'the median over the seeds; the defect is there from the start, its harm usually not before the first fault.',
     '',

@@ -16,6 +16,8 @@ export interface FaultContext {
   signal: AbortSignal;
   /** No other fault of the run acts on the same target now. */
   alone(): boolean;
+  /** The heal is confirmed as soon as the fault is gone, whether the system has recovered or not. */
+  onlyGone: boolean;
   /** The fault's heal begins or a confirmation is waited for no longer than this, milliseconds. */
   confirmTimeoutMs: number;
 }
@@ -49,10 +51,8 @@ export async function startAgain(gateway: GatewayNode): Promise<string> {
   return `${gateway.name} started again (pid ${gateway.pid})`;
 }
 
-/** What was failed over meanwhile finds that out once it is healed and ends itself; its service manager restarts it. */
-export function restartOnceEnded(context: FaultContext): void {
+/** Waits until the gateway's process runs: one that has just ended itself is about to be started again. */
+export async function whenRunning(context: FaultContext): Promise<void> {
   const gateway = gatewayOf(context);
-  context.view.waitFor(() => gateway.pid === undefined, 2 * context.plan.shape.timers.disconnectPanicMs, context.signal)
-    .then((ended) => (ended && !context.signal.aborted ? startAgain(gateway) : undefined))
-    .catch(() => undefined);
+  if (!(await context.view.waitFor(() => gateway.pid !== undefined, context.confirmTimeoutMs, context.signal))) throw new Error(`${gateway.name} does not run`);
 }

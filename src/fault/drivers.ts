@@ -1,7 +1,7 @@
 import { nowUs } from '../util/clock.js';
-import { gatewayOf, restartOnceEnded, startAgain, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
+import { gatewayOf, startAgain, whenRunning, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
 import { holdDataDriver, holdStoreDriver } from './hold-drivers.js';
-import { hostLost, ioResumed, ioStopped, monitorHeard, monitorLost, processRuns, recovered } from './observing.js';
+import { hostConnected, hostLost, monitorHeard, monitorLost, processRuns, recovered, storeBack, storeLost } from './observing.js';
 import { pauseDriver, rebootDriver } from './process-drivers.js';
 import type { FaultName } from './specs.js';
 
@@ -14,6 +14,7 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
     let pid: number | undefined;
     return {
       inject: async () => {
+        await whenRunning(context);
         pid = gateway.pid;
         await gateway.kill();
         return `SIGKILL to ${gateway.name} (pid ${pid})`;
@@ -49,6 +50,7 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
     let pid: number | undefined;
     return {
       inject: async () => {
+        await whenRunning(context);
         pid = gateway.pid;
         await monitorCommand(context, { prefix: 'nvme-gw delete', ...id });
         await gateway.stop();
@@ -72,12 +74,15 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
     const gateway = gatewayOf(context);
     return {
       inject: async () => {
+        await whenRunning(context);
         const before = await gateway.listeners();
         await gateway.removeListeners();
         return `removed ${before.length} listener(s): ${before.join(', ')}`;
       },
       confirm: () => hostLost(context, ''),
       heal: async () => {
+        // One that ended itself meanwhile comes back with its listeners.
+        if (gateway.pid === undefined) return startAgain(gateway);
         await gateway.addListeners();
         return `listeners added again: ${(await gateway.listeners()).join(', ')}`;
       },
@@ -90,13 +95,13 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
   'host.hold-write': holdDataDriver,
   'store.hold-write': holdStoreDriver,
 
-  'partition.store': (context) => partition(context, ['store'], (sinceUs) => ioStopped(context, sinceUs), (sinceUs) => ioResumed(context, sinceUs)),
+  'partition.store': (context) => partition(context, ['store'], (sinceUs) => storeLost(context, sinceUs), (sinceUs) => storeBack(context, sinceUs)),
   'partition.monitor': (context) => partition(context, ['monitor'], () => monitorLost(context), () => recovered(context, () => monitorHeard(context))),
   'partition.store-and-monitor': (context) => partition(context, ['store', 'monitor'], async (sinceUs) => {
-    const [io, monitor] = await Promise.all([ioStopped(context, sinceUs), monitorLost(context)]);
+    const [io, monitor] = await Promise.all([storeLost(context, sinceUs), monitorLost(context)]);
     return io === null || monitor === null ? null : { observer: `${io.observer}, ${monitor.observer}`, evidence: `${io.evidence}; ${monitor.evidence}` };
   }, () => recovered(context, () => monitorHeard(context))),
-  'partition.host': (context) => partition(context, ['host'], () => hostLost(context, ''), () => recovered(context, () => Promise.resolve(null))),
+  'partition.host': (context) => partition(context, ['host'], () => hostLost(context, ''), () => recovered(context, () => Promise.resolve(hostConnected(context)))),
 };
 
 type PartitionEnd = 'store' | 'monitor' | 'host';
@@ -125,7 +130,6 @@ function partition(
     heal: async () => {
       await Promise.all(links.map((link) => context.lab.links.heal(link)));
       sinceUs = nowUs();
-      restartOnceEnded(context);
       return `${links.join(' and ')} carry traffic again`;
     },
     confirmHealed: () => confirmHealed(sinceUs),

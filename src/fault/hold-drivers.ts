@@ -1,5 +1,5 @@
 import { nowUs, sleep } from '../util/clock.js';
-import { gatewayOf, loadedNamespaces, type FaultContext, type FaultDriver } from './driver.js';
+import { gatewayOf, loadedNamespaces, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
 import { ioResumed, ioStopped, processRuns, waitFor } from './observing.js';
 
 /** Writes to hold per namespace unless the step says otherwise: enough to matter, few enough to leave the load its queue. */
@@ -30,6 +30,7 @@ export function holdDataDriver(context: FaultContext): FaultDriver {
     },
     confirm: async () => {
       const sinceUs = nowUs();
+      if (held === 0) return nothingThrough(context, Number(group ?? 0));
       const enough = (): boolean => held > 0 && waiting() >= held;
       while (nowUs() - sinceUs < context.confirmTimeoutMs * 1_000 && !context.signal.aborted) {
         if (!(await waitFor(context, enough))) return null;
@@ -67,7 +68,7 @@ export function holdStoreDriver(context: FaultContext): FaultDriver {
       sinceUs = nowUs();
       return `the store executes no write of ${gateway.name} any more`;
     },
-    confirm: () => ioStopped(context, sinceUs),
+    confirm: async () => nothingThrough(context, 0) ?? ioStopped(context, sinceUs),
     heal: async () => {
       fencedBefore = context.view.droppedWrites;
       const released = await store.releaseWrites?.(gateway.name);
@@ -75,9 +76,27 @@ export function holdStoreDriver(context: FaultContext): FaultDriver {
       return `the store goes on with ${released ?? 0} held write(s) of ${gateway.name}`;
     },
     confirmHealed: async () => {
+      if (context.onlyGone || !context.alone()) return storeHoldsNothing(context);
       const io = await ioResumed(context, sinceUs);
       if (io === null) return context.signal.aborted ? null : processRuns(context);
       return { ...io, evidence: `${io.evidence}; the store refused ${context.view.droppedWrites - fencedBefore} write(s) of fenced clients since` };
     },
   };
+}
+
+/**
+ * A hold of a gateway that carries none of the group's I/O holds nothing, and the host shows why. `group` 0: the
+ * target's own. Null: the host does send I/O through it.
+ */
+function nothingThrough(context: FaultContext, group: number): Confirmation {
+  const own = context.plan.topology.gateways.find((g) => g.name === context.target)?.anaGroup ?? 0;
+  const meant = group === 0 ? own : group;
+  if (context.view.optimizedAt(meant).includes(context.target)) return null;
+  return { observer: context.lab.host.name, evidence: `nothing to hold: the host has no optimized path at ${context.target} for ANA group ${meant}` };
+}
+
+async function storeHoldsNothing({ lab, target }: FaultContext): Promise<Confirmation> {
+  const { injection } = await lab.store.state();
+  const held = Object.values(injection?.held ?? {}).reduce((sum, n) => sum + n, 0);
+  return held === 0 ? { observer: 'store', evidence: `the store holds no write of ${target} any more` } : null;
 }

@@ -26,14 +26,14 @@ export async function hostLost(context: FaultContext, also: string): Promise<Con
 /**
  * The fault is gone, and the system has come back from it; or else, once the time for that is over, whatever
  * `gone` can still tell about the fault alone. While another fault acts on the same target there is nothing to
- * come back to: then `gone` is asked at once.
+ * come back to: then `gone` is asked at once, as it is where the plan wants no more (`onlyGone`).
  */
 export async function recovered(context: FaultContext, gone: () => Promise<Confirmation>): Promise<Confirmation> {
-  if (!context.alone()) {
+  if (context.onlyGone || !context.alone()) {
     const untilUs = nowUs() + context.confirmTimeoutMs * 1_000;
     for (;;) {
       const seen = await gone();
-      if (seen !== null || context.alone() || context.signal.aborted || nowUs() >= untilUs) return seen;
+      if (seen !== null || context.signal.aborted || nowUs() >= untilUs) return seen;
       await sleep(lookAgainMs, context.signal);
     }
   }
@@ -54,6 +54,46 @@ export async function monitorHeard(context: FaultContext): Promise<Confirmation>
   if (silentMs > monitorSilenceMs(context)) return processRuns(context);
   return { observer: context.target, evidence: `${context.target} heard from the monitor ${silentMs} ms ago, but ${missing(context)}` };
 }
+
+/** The host has a live controller at the target, whatever the monitor thinks of it. */
+export function hostConnected(context: FaultContext): Confirmation {
+  if (!context.view.controllersOf(context.target).includes('live')) return null;
+  return { observer: context.lab.host.name, evidence: `the host has a live controller at ${context.target} again` };
+}
+
+/** Cut off from the store: I/O through the gateway stands still; or, where none goes through it, the gateway itself cannot reach the store. */
+export async function storeLost(context: FaultContext, sinceUs: number): Promise<Confirmation> {
+  if (carriesLoad(context)) return ioStopped(context, sinceUs);
+  return probe(context, false);
+}
+
+/** The store is reached again: writes of the target's namespaces complete, or the gateway itself says so. */
+export async function storeBack(context: FaultContext, sinceUs: number): Promise<Confirmation> {
+  if (context.onlyGone || !context.alone()) return probe(context, true);
+  return (await ioResumed(context, sinceUs)) ?? (context.signal.aborted ? null : probe(context, true));
+}
+
+/** Does the host send I/O of the target's own namespaces through it? */
+function carriesLoad(context: FaultContext): boolean {
+  const groups = context.plan.topology.gateways.filter((g) => g.name === context.target).map((g) => g.anaGroup);
+  return loadedNamespaces(context).length > 0 && groups.every((group) => context.view.ownerOf(group) === context.target);
+}
+
+/** Asks the gateway's process whether it reaches the store, until it says what is expected. */
+async function probe(context: FaultContext, expected: boolean): Promise<Confirmation> {
+  const gateway = gatewayOf(context);
+  const untilMs = performance.now() + context.confirmTimeoutMs;
+  while (performance.now() < untilMs && !context.signal.aborted) {
+    // One that ended itself has no connection to lose, and a new one when it is back.
+    const reaches = gateway.pid === undefined || gateway.reachesStore === undefined ? undefined : await gateway.reachesStore().catch(() => undefined);
+    if (reaches === expected) return { observer: gateway.name, evidence: `${gateway.name} ${expected ? 'reaches' : 'does not reach'} the store` };
+    await sleep(probePauseMs, context.signal);
+  }
+  return null;
+}
+
+/** Between two questions, milliseconds. */
+const probePauseMs = 200;
 
 function missing(context: FaultContext): string {
   const states = context.view.controllersOf(context.target);

@@ -1,5 +1,5 @@
 import { isStopped } from '../lab/process-identity.js';
-import { gatewayOf, restartOnceEnded, startAgain, type FaultContext, type FaultDriver } from './driver.js';
+import { gatewayOf, startAgain, whenRunning, type FaultContext, type FaultDriver } from './driver.js';
 import { hostLost, processRuns, recovered, waitFor } from './observing.js';
 
 /**
@@ -11,6 +11,7 @@ export function pauseDriver(context: FaultContext): FaultDriver {
   let pid: number | undefined;
   return {
     inject: async () => {
+      await whenRunning(context);
       pid = gateway.pid;
       if (gateway.pause === undefined) throw new Error(`${gateway.name} cannot be paused`);
       await gateway.pause();
@@ -23,7 +24,6 @@ export function pauseDriver(context: FaultContext): FaultDriver {
     },
     heal: async () => {
       await gateway.resume?.();
-      restartOnceEnded(context);
       return `SIGCONT to ${gateway.name} (pid ${pid})`;
     },
     confirmHealed: () => recovered(context, () => {
@@ -39,6 +39,7 @@ export function rebootDriver(context: FaultContext): FaultDriver {
   let before: number | undefined;
   return {
     inject: async () => {
+      await whenRunning(context);
       before = gateway.pid;
       await gateway.kill();
       return `SIGKILL to ${gateway.name} (pid ${before}); ${await startAgain(gateway)}`;

@@ -139,8 +139,8 @@ export type EventBody =
   | { type: 'fio.stats'; elapsedMs: number; reads: number; writes: number; bytesRead: number; bytesWritten: number; readIops: number; writeIops: number; errors: number } & FioProcessId
   /** What fio said at its end; what a checker finds in the artifacts counts, this is for people and scripts. */
   | { type: 'fio.result'; meaning: string; complete: boolean; reads: number; writes: number; bytesRead: number; bytesWritten: number; ioErrors: number; verifyErrors: number; messages: string[] } & FioProcessId
-  /** How much of the time something on the harness's machine waited for a processor, percent. Only where the kernel tells. */
-  | { type: 'machine.pressure'; fromUs: number; toUs: number; cpuWaitPercent: number }
+  /** How long the main threads of the test's processes on the harness's machine were runnable and waited for a processor. Only where the kernel tells. */
+  | { type: 'machine.waits'; fromUs: number; toUs: number; waitsUs: Record<string, number> }
   /** `process` = `ps:<name>`: seen from outside, where event-loop delays cannot be measured (−1). */
   | { type: 'self.watch'; process: string; pid: number; loopDelayMaxUs: number; loopDelayP99Us: number; cpuPercent: number; rssBytes: number; fromUs: number; toUs: number };
 

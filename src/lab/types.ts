@@ -38,6 +38,8 @@ export interface GatewayNode {
   start(): Promise<void>;
   /** The addresses of its own listeners, by its own word. */
   listeners(): Promise<string[]>;
+  /** Asks its process whether the store answers it. */
+  reachesStore?(): Promise<boolean>;
   removeListeners(): Promise<void>;
   addListeners(): Promise<void>;
 }
@@ -104,7 +106,7 @@ export interface LinkNode {
 }
 
 export interface StoreNode {
-  state(): Promise<{ epoch: number; blocklist: string[] }>;
+  state(): Promise<{ epoch: number; blocklist: string[]; /** Held operations by client, where the store can hold any. */ injection?: { held: Record<string, number> } }>;
   /** Holds every mutation of this gateway's present store client from now on, before it is executed. Ability `store.hold`. */
   holdWrites?(gateway: string): Promise<void>;
   /** Lets them go on, in order; returns how many there were. */

@@ -7,6 +7,7 @@ import { deriveExpectations, hasOverlap, loadedGroupsOf } from './expectations.j
 import { resolveFioJobs } from './fio.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
 import { nominalPlatform } from './platform.js';
+import { thrashSteps } from './thrash.js';
 import { thresholdList } from './thresholds.js';
 import { loopbackTimeScale, scaleTimers, virtualMachineTimers } from './timers.js';
 import type { Expectations, LabKind, LabPlatform, LabShape, LabTimers, Plan, PlanStep, StampWorkload, Topology, VirtualMachines } from './types.js';
@@ -177,9 +178,12 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
         if (injected.has(step.id)) throw usageError('BAD_SCENARIO', `${at}: a second fault has the id ${step.id}`);
         const target = resolveTarget(at, step.target, topology, random);
         injected.set(step.id, { target, fault: step.fault, healed: false });
-        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {}, ...(step.confirm === undefined ? {} : { confirm: step.confirm }) });
+        resolved.push({ do: 'inject', id: step.id, fault: step.fault, target, params: step.params ?? {}, ...(step.confirm === undefined ? {} : { confirm: step.confirm }), ...(step.random === undefined ? {} : { random: step.random }) });
         break;
       }
+      case 'thrash':
+        resolved.push(...thrashSteps(step, topology, random.fork(`thrash-${index}`), `t${index}`));
+        break;
       case 'await':
         if (step.what === 'takeover') {
           const fault = injected.get(step.of);

@@ -59,6 +59,18 @@ const stepSchema = z.discriminatedUnion('do', [
     params: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])).optional(),
     /** `later`: the next step follows at once, and the confirmation is waited for before the next step that injects nothing. */
     confirm: z.literal('later').optional(),
+    /** Set by the planner in a random schedule. */
+    random: z.literal(true).optional(),
+  }),
+  /** A random schedule of faults, drawn from the seed; everything is healed at its end. See thrash.ts. */
+  z.strictObject({
+    do: z.literal('thrash'), forMs: z.int().min(1_000).max(86_400_000),
+    /** Faults at a time, each on one or more gateways. Default 2. */
+    concurrent: z.int().min(1).max(16).optional(),
+    /** Only these; default: all that the catalog has. */
+    faults: z.array(z.enum(faultNames)).min(1).optional(),
+    /** `one` (default): some gateway is always left alone. `none`: all of them may be hit at once. */
+    spare: z.enum(['one', 'none']).optional(),
   }),
   z.discriminatedUnion('what', [
     /** Waits until another gateway serves the groups of the fault's target. */
@@ -66,7 +78,7 @@ const stepSchema = z.discriminatedUnion('do', [
     /** Waits until every ANA group is optimized once, at its own gateway. */
     z.strictObject({ do: z.literal('await'), what: z.literal('home'), bound: z.string().optional() }),
   ]),
-  z.strictObject({ do: z.literal('heal'), id: identifier, /** As for an injection, until the next step that heals nothing. */ confirm: z.literal('later').optional() }),
+  z.strictObject({ do: z.literal('heal'), id: identifier, /** As for an injection, until the next step that heals nothing. */ confirm: z.enum(['later', 'gone']).optional() }),
 ]);
 
 export const scenarioSchema = z.strictObject({

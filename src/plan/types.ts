@@ -164,10 +164,11 @@ export type AwaitCondition =
 export type PlanStep =
   | { do: 'phase'; name: string }
   | { do: 'run'; forMs: number }
-  | { do: 'inject'; id: string; fault: string; target: string; params: Record<string, number | string | boolean>; /** The next step does not wait for the confirmation. */ confirm?: 'later' }
+  | { do: 'inject'; id: string; fault: string; target: string; params: Record<string, number | string | boolean>; /** The next step does not wait for the confirmation. */ confirm?: 'later'; /** One of a random schedule: which gateway serves what at its time is not known. */ random?: true }
   /** `bound`: name of the bound after which the wait gives up (and a checker will fail for it). */
   | { do: 'await'; condition: AwaitCondition; bound: string }
-  | { do: 'heal'; id: string; confirm?: 'later' };
+  /** `gone`: as `later`, and only that the fault is gone is confirmed, not that the system has recovered. */
+  | { do: 'heal'; id: string; confirm?: 'later' | 'gone' };
 
 /** What may be slow or double, for which groups, from when on, and for how long. Everything else may not. */
 export interface StallAllowance {

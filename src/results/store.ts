@@ -84,12 +84,19 @@ export function readSkip(dir: string): SkipInfo | undefined {
 export function readPlan(dir: string): Plan {
   const file = join(dir, runFiles.plan);
   if (!existsSync(file)) throw usageError('NOT_A_RUN', `${dir} is no run folder: it has no ${runFiles.plan}`, 'A run folder is results/<suite>/<utc>-<seed>; `pathproof list` shows them.');
+  return readPlanFile(file);
+}
+
+/** A plan from its file. Throws a usage error when it is none. */
+export function readPlanFile(file: string): Plan {
+  if (!existsSync(file)) throw usageError('NO_PLAN', `there is no plan ${file}`, 'A plan is plan.json of a run’s folder, or the repro.json that `pathproof shrink` stores.');
   let plan: Plan;
   try {
     plan = JSON.parse(readFileSync(file, 'utf8')) as Plan;
   } catch (error) {
     throw usageError('BAD_PLAN', `${file}: ${messageOf(error)}`);
   }
+  if (typeof plan !== 'object' || plan === null || !('topology' in plan) || !Array.isArray(plan.steps)) throw usageError('BAD_PLAN', `${file} is no plan`);
   if (plan.format !== 1) throw usageError('BAD_PLAN', `${file}: format ${String(plan.format)} is not known to this version`, 'It was written by a newer pathproof.');
   return plan;
 }

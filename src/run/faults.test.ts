@@ -56,7 +56,7 @@ function planOf(fault: (typeof faultNames)[number]): Plan {
 
 describe('FaultBoard', () => {
   // A hold is over once the gateway waits for nothing, and a gateway that nobody has heard of waits for nothing.
-  it.each(faultNames.filter((name) => name !== 'host.hold-write' && name !== 'gateway.pause'))('%s: an injection that nobody else saw is unconfirmed, and so is its heal', async (name) => {
+  it.each(faultNames.filter((name) => !['host.hold-write', 'store.hold-write', 'gateway.pause'].includes(name)))('%s: an injection that nobody else saw is unconfirmed, and so is its heal', async (name) => {
     const lab = new HollowLab();
     const { faults, step, events } = board(lab, name);
     await faults.inject(step);
@@ -77,6 +77,25 @@ describe('FaultBoard', () => {
     expect(events.map((e) => e.phase)).toEqual(['injecting', 'injected', 'unconfirmed']);
     await faults.heal('f');
     expect(events[4]).toMatchObject({ phase: 'healed', observer: 'harness' });
+  });
+
+  it('says of a hold that holds nothing why that is, by the host’s word', async () => {
+    const lab = new HollowLab();
+    const { faults, step, events } = board(lab, 'store.hold-write');
+    await faults.inject(step);
+    expect(events.at(-1)).toMatchObject({ phase: 'confirmed', observer: 'host1', evidence: 'nothing to hold: the host has no optimized path at gw1 for ANA group 1' });
+  });
+
+  it('confirms no more than that the fault is gone, where the plan wants no more', async () => {
+    const lab = new HollowLab();
+    const { faults, step, events } = board(lab, 'gateway.kill');
+    await faults.inject(step);
+    lab.gateways.get('gw1')!.pid = process.pid;
+    const before = Date.now();
+    await faults.heal('f', 'gone');
+    await faults.confirmations();
+    expect(Date.now() - before).toBeLessThan(confirmTimeoutMs / 2);
+    expect(events.at(-1)).toMatchObject({ phase: 'heal-confirmed', observer: 'kernel' });
   });
 
   it('does not call a pause healed while the kernel says that the process is stopped', async () => {

@@ -1,4 +1,4 @@
-import { faultDrivers, type FaultDriver } from '../fault/drivers.js';
+import { faultDrivers, type FaultContext, type FaultDriver } from '../fault/drivers.js';
 import { faultNames, faultSpecs, type FaultName } from '../fault/specs.js';
 import type { EventBody } from '../history/events.js';
 import type { Lab } from '../lab/types.js';
@@ -17,7 +17,7 @@ export interface FaultBoardDeps {
   /** How long an observer may take to see an injection or a heal; default: derived from the lab's timers. */
   confirmTimeoutMs?: number;
 }
-interface ActiveFault { step: InjectStep; driver: FaultDriver }
+interface ActiveFault { step: InjectStep; driver: FaultDriver; context: FaultContext }
 
 /**
  * The faults of one run. The heal is registered before the injection, so that whatever happens in between
@@ -45,8 +45,12 @@ export class FaultBoard {
     if (missing.length > 0) throw infraError('MISSING_ABILITY', `${name} needs ${missing.join(', ')}, which this lab does not have`);
     const { lab, view, plan, signal } = this.#deps;
     const alone = (): boolean => ![...this.#active.values()].some((other) => other.step.id !== step.id && other.step.target === step.target);
-    const driver = faultDrivers[name]({ lab, view, plan, target: step.target, params: step.params, signal, alone, confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers, plan.platform) });
-    this.#active.set(step.id, { step, driver });
+    const context: FaultContext = {
+      lab, view, plan, target: step.target, params: step.params, signal, alone, onlyGone: false,
+      confirmTimeoutMs: this.#deps.confirmTimeoutMs ?? confirmTimeoutMs(plan.shape.timers, plan.platform),
+    };
+    const driver = faultDrivers[name](context);
+    this.#active.set(step.id, { step, driver, context });
     this.#emit(step, 'injecting');
     let evidence: string;
     try {
@@ -67,7 +71,7 @@ export class FaultBoard {
     await Promise.all(this.#unconfirmed.splice(0));
   }
 
-  async heal(id: string, confirm?: 'later'): Promise<void> {
+  async heal(id: string, confirm?: 'later' | 'gone'): Promise<void> {
     const fault = this.#active.get(id);
     if (fault === undefined) return;
     this.#emit(fault.step, 'healing');
@@ -78,6 +82,7 @@ export class FaultBoard {
       throw infraError('HEAL_FAILED', `${fault.step.fault} at ${fault.step.target}: ${messageOf(error)}`, { cause: error });
     }
     this.#active.delete(id);
+    fault.context.onlyGone = confirm === 'gone';
     this.#emit(fault.step, 'healed', 'harness', evidence);
     const confirmed = fault.driver.confirmHealed().then((confirmation) => {
       if (confirmation === null) this.#emit(fault.step, 'heal-unconfirmed', 'harness', 'no independent observer saw it in time');
@@ -87,8 +92,8 @@ export class FaultBoard {
   }
 
   /** A confirmation that is waited for now, or noted for `confirmations`. */
-  #now(confirmed: Promise<void>, confirm: 'later' | undefined): Promise<void> {
-    if (confirm !== 'later') return confirmed;
+  #now(confirmed: Promise<void>, confirm: 'later' | 'gone' | undefined): Promise<void> {
+    if (confirm === undefined) return confirmed;
     confirmed.catch(() => undefined);
     this.#unconfirmed.push(confirmed);
     return Promise.resolve();

@@ -6,7 +6,7 @@ import type { LabProvider, ProviderProgress } from '../lab/provider.js';
 import type { Lab } from '../lab/types.js';
 import { ResourceWatch } from '../observe/resources.js';
 import { LiveView } from '../observe/live-view.js';
-import { watchPressure } from '../observe/pressure.js';
+import { watchRunWaits } from '../observe/run-waits.js';
 import { watchSelf } from '../observe/self-watch.js';
 import { boundMs } from '../plan/bounds.js';
 import type { AwaitCondition, LabPlatform, Plan, PlanStep } from '../plan/types.js';
@@ -88,7 +88,7 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
   let fio: RunFio | undefined;
   const startedUs = nowUs();
   const stopSelfWatch = watchSelf('harness', emit);
-  const stopPressureWatch = watchPressure(emit);
+  const stopWaitWatch = watchRunWaits(() => [{ name: 'harness', pid: process.pid }, ...lab.processes()], emit);
   // From outside, too: a paused or starved member cannot report itself.
   const resources = new ResourceWatch({
     processes: () => lab.processes(), emit: (event) => void history.append(event),
@@ -119,7 +119,7 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
   await board.healAll();
   clearInterval(ticker);
   stopSelfWatch();
-  stopPressureWatch();
+  stopWaitWatch();
   await resources.stop();
   emit({
     type: 'run.end', reason: failure !== undefined ? 'infra' : wasInterrupted ? 'interrupted' : 'completed',

@@ -83,7 +83,7 @@ describe('agreement', () => {
 
   it('is unknown about what lasted too long while the machine kept a process from running', async () => {
     const run = bounded(500).add(1000, targetEvent('gw1', [])).add(1600, targetEvent('gw1', [1]))
-      .add(1600, { type: 'machine.pressure', fromUs: t(0), toUs: t(1600), cpuWaitPercent: 99 });
+      .add(1600, { type: 'machine.waits', fromUs: t(-10_000), toUs: t(1600), waitsUs: { gw1: 11_000_000 } });
     const result = await check(run);
     expect(result).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('waited for a processor') as string });
   });

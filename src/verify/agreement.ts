@@ -66,6 +66,7 @@ export const agreement: Checker = {
       findings.failInTime(
         `${each.pair} disagreed about ${each.gateway} and ANA group ${each.group} for ${ms(each.toUs - each.fromUs)} from ${at(each.fromUs, startUs)}: ${each.said} (${ms(unexcusedUs)} of it outside of any fault; bound ${bound.name} = ${ms(bound.ms * 1_000)})`,
         { tUs: unexcused.fromUs, toUs: unexcused.toUs, events: [each.event] },
+        { excessUs: unexcusedUs - bound.ms * 1_000 },
       );
     }
     findings.metrics['disagreementMaxMs'] = toMs(longestUs);

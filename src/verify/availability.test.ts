@@ -119,6 +119,12 @@ describe('availability', () => {
     often.change('self.watch', (body) => body.process === 'store', () => ({ loopDelayMaxUs: 110_000 }));
     expect((await availability.check(often.input)).summary).toMatch(/but the machine did not let a process run for \d+\.\d ms of 7\d\d\.\d ms/);
   });
+  it('is unknown when a process was runnable and waited for a processor for a quarter of the time', async () => {
+    const run = stall(healthyRun(), 1, 800, 1500);
+    for (let ms = 0; ms < 2_000; ms += 500) run.add(ms + 500, { type: 'machine.waits', fromUs: t(ms), toUs: t(ms + 500), waitsUs: { gw1: 10_000, store: 250_000 } });
+    const result = await availability.check(run.input);
+    expect(result).toMatchObject({ verdict: 'unknown', summary: expect.stringMatching(/but store waited for a processor for \d+\.\d ms of 2\d\d\d\.\d ms$/) as string });
+  });
   it('does not take a gateway that a fault had stopped for one that the machine did not let run', async () => {
     const run = stall(healthyRun(), 1, 800, 1500);
     run.add(900, { type: 'node', name: 'gw1', role: 'gateway', state: 'paused', pid: 1 }).add(1_400, { type: 'node', name: 'gw1', role: 'gateway', state: 'resumed', pid: 1 });

@@ -42,7 +42,7 @@ export const availability: Checker = {
     for (const stall of stalls) {
       const times = { tUs: stall.fromUs, toUs: stall.toUs, ...(stall.endedBy === undefined ? {} : { ops: [stall.endedBy.op] }) };
       if (stall.judgement === 'over') {
-        findings.failInTime(`${describe(stall)}: ${ms(stall.excessUs)} too long`, times);
+        findings.failInTime(`${describe(stall)}: ${ms(stall.excessUs)} too long`, times, { excessUs: stall.excessUs });
       } else if (stall.judgement === 'doubtful') {
         findings.unknown(`${describe(stall)}: ${ms(stall.excessUs)} too long, but the measuring process itself stood still for ${ms(stall.loopDelayUs)} of it`, times);
       } else if ((shown += 1) <= shownMax) {

@@ -55,6 +55,7 @@ export const convergence: Checker = {
       findings.failInTime(
         `converged ${ms(sinceUs - fromUs)} after ${at(fromUs, startUs)}, bound ${bound.name} = ${ms(bound.ms * 1000)}; last missing: ${lastBroken?.why ?? 'nothing observed yet'}`,
         { tUs: fromUs, toUs: sinceUs, events: lastBroken === undefined ? [] : [lastBroken.event] },
+        { excessUs: sinceUs - deadlineUs },
       );
     }
     const tookUs = sinceUs === undefined ? Infinity : Math.max(0, sinceUs - fromUs);

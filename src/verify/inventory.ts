@@ -54,7 +54,7 @@ function checkNamespaces(inventoryEvent: Inventory, topology: Topology, findings
   for (const wanted of topology.namespaces) {
     const found = inventoryEvent.namespaces.filter(({ uuid }) => uuid === wanted.uuid);
     if (found.length !== 1) {
-      findings.failInTime(`${where}: namespace ${wanted.nsid} (${wanted.uuid}) is there ${found.length} times`, more, since);
+      findings.failInTime(`${where}: namespace ${wanted.nsid} (${wanted.uuid}) is there ${found.length} times`, more, { sinceUs: since });
       continue;
     }
     const is = found[0]!;
@@ -62,7 +62,7 @@ function checkNamespaces(inventoryEvent: Inventory, topology: Topology, findings
       if (is[field] !== wanted[field]) findings.fail(`${where}: namespace ${wanted.nsid} has ${field} ${is[field]} instead of ${wanted[field]}`, more);
     }
     const missing = topology.gateways.filter(({ name }) => !is.gateways.includes(name)).map(({ name }) => name);
-    if (missing.length > 0) findings.failInTime(`${where}: namespace ${wanted.nsid} has no path through ${missing.join(', ')}`, more, since);
+    if (missing.length > 0) findings.failInTime(`${where}: namespace ${wanted.nsid} has no path through ${missing.join(', ')}`, more, { sinceUs: since });
   }
   for (const { uuid, nsid } of inventoryEvent.namespaces) {
     if (!topology.namespaces.some((each) => each.uuid === uuid)) findings.fail(`${where}: namespace ${nsid} (${uuid}) is not in the topology`, more);
@@ -91,7 +91,7 @@ function checkControllers(inventoryEvent: Inventory, topology: Topology, finding
   for (const { name } of topology.gateways) {
     const here = controllers.filter(({ gateway }) => gateway === name);
     if (!here.some(({ state }) => state === 'live')) {
-      findings.failInTime(`${where}: no live controller at ${name} (${here.length === 0 ? 'none at all' : here.map(({ controller, state }) => `${controller} ${state}`).join(', ')})`, more, since);
+      findings.failInTime(`${where}: no live controller at ${name} (${here.length === 0 ? 'none at all' : here.map(({ controller, state }) => `${controller} ${state}`).join(', ')})`, more, { sinceUs: since });
     }
   }
   return controllers.length;

@@ -83,7 +83,7 @@ function checkRemovals(input: CheckInput, maps: readonly EventOf<'mon.map'>[], p
     const text = `${step.target} was removed ${at(removedUs, startUs)} (${step.id})`;
     if (first === undefined && undoneUs < deadlineUs) findings.unknown(`${text} and created again ${ms(undoneUs - removedUs)} later, before the map had to show it (${bound.name} = ${ms(bound.ms * 1000)})`);
     else if (first === undefined) findings.fail(`${text}, but the monitor’s map never had it DELETING: it says ${says}`, { tUs: removedUs, toUs: undoneUs });
-    else if (first.tUs > deadlineUs) findings.failInTime(`${text}, but the monitor’s map had it DELETING only ${ms(first.tUs - removedUs)} later, bound ${bound.name} = ${ms(bound.ms * 1000)}`, { tUs: removedUs, toUs: first.tUs, events: [first.seq] });
+    else if (first.tUs > deadlineUs) findings.failInTime(`${text}, but the monitor’s map had it DELETING only ${ms(first.tUs - removedUs)} later, bound ${bound.name} = ${ms(bound.ms * 1000)}`, { tUs: removedUs, toUs: first.tUs, events: [first.seq] }, { excessUs: first.tUs - deadlineUs });
     else findings.note(`${text}: the map had it DELETING ${ms(Math.max(0, first.tUs - removedUs))} later`, { tUs: first.tUs, events: [first.seq] });
     const last = maps.at(-1)!;
     const createdUs = healedUs(record);

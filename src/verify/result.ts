@@ -1,4 +1,4 @@
-import type { Period } from './timeline.js';
+import type { Starvation } from './standstill.js';
 import type { CheckResult, Evidence, Verdict } from './types.js';
 
 /** Evidence entries that one check keeps per verdict; the rest is counted. A report of ten thousand lines helps nobody. */
@@ -18,10 +18,10 @@ export class Findings {
   details: Record<string, unknown> | undefined;
   readonly #evidence: Record<Verdict, Evidence[]> = { pass: [], unknown: [], infra: [], fail: [] };
   readonly #dropped: Record<Verdict, number> = { pass: 0, unknown: 0, infra: 0, fail: 0 };
-  readonly #starved: (period: Period) => string | undefined;
+  readonly #starved: Starvation;
 
   /** `starved`: why a period proves nothing about lateness, if so (standstill.ts). */
-  constructor(checker: string, starved: (period: Period) => string | undefined = () => undefined) {
+  constructor(checker: string, starved: Starvation = () => undefined) {
     this.checker = checker;
     this.#starved = starved;
   }
@@ -35,11 +35,12 @@ export class Findings {
     this.add('fail', { text, ...more });
   }
   /**
-   * A violation in time (something took too long, or was missed): unknown where the machine was not fit to judge
-   * it. `sinceUs`: from when on it had time, if that is earlier than what the evidence is about.
+   * A violation in time (something took too long, or was missed): unknown where the machine can have been the
+   * reason. `sinceUs`: from when on it had time, if that is earlier than what the evidence is about; `excessUs`: by
+   * how much it was too late, if it came at all.
    */
-  failInTime(text: string, more: Omit<Evidence, 'text'> & { tUs: number }, sinceUs = more.tUs): void {
-    const why = this.#starved({ fromUs: sinceUs, toUs: more.toUs ?? more.tUs });
+  failInTime(text: string, more: Omit<Evidence, 'text'> & { tUs: number }, { sinceUs = more.tUs, excessUs }: { sinceUs?: number; excessUs?: number } = {}): void {
+    const why = this.#starved({ fromUs: sinceUs, toUs: more.toUs ?? more.tUs }, excessUs);
     if (why === undefined) this.add('fail', { text, ...more });
     else this.add('unknown', { text: `${text}; but ${why}`, ...more });
   }

@@ -57,7 +57,7 @@ export const singleOptimized: Checker = {
         if (resolutionUs > overlap.errUs) findings.note(`${text}: shorter than two samples (${ms(resolutionUs)})`, more);
         else findings.unknown(`${text}, no longer than the error of the two clocks (${ms(overlap.errUs)})`, more);
       } else {
-        findings.failInTime(text, more);
+        findings.failInTime(text, more, { excessUs: durationUs });
       }
     };
     const host = hostOverlaps(events, period.toUs);

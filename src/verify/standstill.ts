@@ -1,5 +1,5 @@
 import type { EventOf } from '../history/events.js';
-import { absencesOf, loopDelayLimitUs, watchedRoles } from './self-watch.js';
+import { absencesOf, watchedRoles } from './self-watch.js';
 import { eventsOf, rolesOf } from './timeline.js';
 import type { Period } from './timeline.js';
 import type { CheckInput } from './types.js';
@@ -42,37 +42,42 @@ export function stoodStillUs(watches: readonly Watch[], period: Period): number 
 
 /** A process that uses this much of a processor stands still by its own work; one that uses less was not let run. */
 const ownWorkPercent = 80;
-/** Standing still for this share of a time is as bad as one long stop, however short each stop is. */
-const starvedShare = 1 / 4;
+/** A process that waits for a processor for this share of a time is so slow that everything in it is. */
+const starvedShare = 1 / 3;
 
-/** A lab of the default size alone on two processors stays well below this (measured: see docs/DETECTION.md). */
-const pressedPercent = 70;
-
-/** Mean of the reports that touch the period, weighted by their part of it; 0 without any. */
-function pressureIn(reports: readonly EventOf<'machine.pressure'>[], period: Period): number {
-  let waitedUs = 0;
-  let seenUs = 0;
-  for (const { fromUs, toUs, cpuWaitPercent } of reports) {
+/** The longest that one process waited for a processor in the period, as far as the kernel told; a report that lies partly in it counts in part. */
+function waitedUs(reports: readonly EventOf<'machine.waits'>[], period: Period): { process: string; us: number } {
+  const perProcess = new Map<string, number>();
+  for (const { fromUs, toUs, waitsUs } of reports) {
     const overlapUs = Math.min(toUs, period.toUs) - Math.max(fromUs, period.fromUs);
     if (overlapUs <= 0) continue;
-    waitedUs += overlapUs * cpuWaitPercent;
-    seenUs += overlapUs;
+    const share = overlapUs / Math.max(1, toUs - fromUs);
+    for (const [process, us] of Object.entries(waitsUs)) perProcess.set(process, (perProcess.get(process) ?? 0) + us * share);
   }
-  return seenUs === 0 ? 0 : waitedUs / seenUs;
+  const [worst] = [...perProcess].sort((a, b) => b[1] - a[1]);
+  return { process: worst?.[0] ?? '', us: worst?.[1] ?? 0 };
 }
 
+/** What a machine did to a test that something was too late in. `excessUs`: by how much it was; default: no matter how much. */
+export type Starvation = (period: Period, excessUs?: number) => string | undefined;
+
 /**
- * Whether the machine kept a process of the test from running in a period, or shortly before it (twice the beacon
- * grace: what a late beacon or keep-alive sets off takes that long to show): one that stood still for longer than
- * the self-watch allows, or for a quarter of the time in pieces, and did not use the processor itself; or there was
- * nearly always some process on the machine that waited for a processor.
+ * Whether the machine can have made something late in a period. Its processes stood still, not by their own work,
+ *
+ * - for as long, within one beacon grace in or shortly before the period, as the shortest timeout of the system: a
+ *   keep-alive or a beacon may have been missed, and then anything may follow;
+ * - for as long in the period, all of them together, as the thing was too late by;
+ * - or one of them waited for a processor for a third of the time.
  *
  * What such a machine makes late is no proof against the system under test, whose processes are among those that
  * were not let run. Returns the words for it; undefined: the machine is no excuse.
  */
-export function starvation(input: CheckInput): (period: Period) => string | undefined {
-  const limitUs = loopDelayLimitUs(input.plan);
-  const beforeUs = 2 * input.plan.shape.timers.beaconGraceMs * 1000;
+export function starvation(input: CheckInput): Starvation {
+  const { beaconGraceMs, katoMs } = input.plan.shape.timers;
+  const graceUs = beaconGraceMs * 1000;
+  const shortestUs = Math.min(beaconGraceMs, katoMs) * 1000;
+  // What a missed beacon or keep-alive sets off takes as long again to show.
+  const beforeUs = 2 * graceUs;
   const everUs = { fromUs: -Infinity, toUs: Infinity };
   const away = new Map<string, Period[]>();
   const isAway = ({ process, fromUs, toUs }: Watch): boolean => {
@@ -80,17 +85,25 @@ export function starvation(input: CheckInput): (period: Period) => string | unde
     return away.get(process)!.some((absent) => absent.fromUs < toUs && fromUs < absent.toUs);
   };
   // One that a fault paused stood still on purpose.
-  const starved = standstills(input, watchedRoles).filter((watch) => watch.cpuPercent < ownWorkPercent && !isAway(watch));
-  const pressure = eventsOf(input.events, 'machine.pressure');
-  return ({ fromUs, toUs }) => {
-    const period = { fromUs: fromUs - beforeUs, toUs };
-    const longest = starved.filter((watch) => watch.loopDelayMaxUs > limitUs && watch.toUs > period.fromUs && watch.fromUs < period.toUs)
-      .sort((a, b) => b.loopDelayMaxUs - a.loopDelayMaxUs)[0];
-    if (longest !== undefined) return `the machine did not let ${longest.process} run for ${ms(longest.loopDelayMaxUs)} in that time or shortly before`;
-    const waited = pressureIn(pressure, period);
-    if (waited > pressedPercent) return `processes of the machine waited for a processor in ${waited.toFixed(0)} % of that time`;
-    const stillUs = stoodStillUs(starved, { fromUs, toUs });
-    if (stillUs > (toUs - fromUs) * starvedShare) return `the machine did not let a process run for ${ms(stillUs)} of ${ms(toUs - fromUs)}`;
+  const stops = standstills(input, watchedRoles).filter((watch) => watch.cpuPercent < ownWorkPercent && !isAway(watch));
+  const waits = eventsOf(input.events, 'machine.waits');
+  return (period, excessUs = Infinity) => {
+    const near = stops.filter(({ fromUs, toUs }) => toUs > period.fromUs - beforeUs && fromUs < period.toUs);
+    for (const { fromUs } of near) {
+      const together = near.filter((stop) => stop.fromUs >= fromUs && stop.fromUs < fromUs + graceUs);
+      const stillUs = together.reduce((sum, { loopDelayMaxUs }) => sum + loopDelayMaxUs, 0);
+      if (stillUs >= shortestUs) return `the machine did not let ${namesOf(together)} run for ${ms(stillUs)} within ${ms(graceUs)}, enough to miss a keep-alive or a beacon`;
+    }
+    const within = near.filter(({ fromUs, toUs }) => toUs > period.fromUs && fromUs < period.toUs);
+    const stillUs = within.reduce((sum, { loopDelayMaxUs }) => sum + loopDelayMaxUs, 0);
+    if (within.length > 0 && stillUs >= excessUs) return `the machine did not let ${namesOf(within)} run for ${ms(stillUs)} of that time`;
+    const waited = waitedUs(waits, { fromUs: period.fromUs - beforeUs, toUs: period.toUs });
+    const lengthUs = period.toUs - period.fromUs + beforeUs;
+    if (waited.us > lengthUs * starvedShare) return `${waited.process} waited for a processor for ${ms(waited.us)} of ${ms(lengthUs)}`;
     return undefined;
   };
+}
+
+function namesOf(watches: readonly Watch[]): string {
+  return [...new Set(watches.map(({ process }) => process))].join(', ');
 }

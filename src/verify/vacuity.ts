@@ -66,19 +66,22 @@ function stretchesOf(input: CheckInput, { anaGroup }: TopologyNamespace): Stretc
   const takeovers = takeoversOf(input);
   // I/O may wait until something else happens: whether there was any meanwhile says nothing.
   const hanging = allowanceWindows(plan, events, plan.expect.stalls).filter(({ untilUs, groups }) => untilUs !== undefined && groups.includes(anaGroup));
+  // Where faults overlap it is not known who serves a group in between: I/O has to be there before and after all of it.
+  const overlapping = new Set(plan.expect.stalls.filter(({ bound }) => bound.startsWith('overlap')).map(({ fault }) => fault));
   const stretches: Stretch[] = [];
   for (const [i, fault] of faults.entries()) {
     const earlierGoneUs = Math.max(-Infinity, ...faults.slice(0, i).map(({ goneUs }) => goneUs));
     const nextUs = faults[i + 1]?.fromUs ?? Infinity;
     // Faults that overlap another have no time of their own before or after.
-    if (earlierGoneUs < fault.fromUs) stretches.push({ name: `before ${fault.id}`, fromUs: earlierGoneUs, toUs: fault.fromUs });
+    const inside = overlapping.has(fault.id);
+    if (earlierGoneUs < fault.fromUs && !(inside && i > 0)) stretches.push({ name: `before ${fault.id}`, fromUs: earlierGoneUs, toUs: fault.fromUs });
     const hangs = hanging.some(({ fromUs, toUs }) => fromUs < fault.healUs && fault.fromUs < toUs);
     if (!hangs && fault.healUs > fault.fromUs) {
       const takeover = takeovers.find((each) => each.fault === fault.id && each.group === anaGroup && each.expected);
       const tookOverUs = takeover?.tookOverUs;
-      stretches.push({ name: tookOverUs === undefined ? `during ${fault.id}` : `after the takeover during ${fault.id}`, fromUs: tookOverUs ?? fault.fromUs, toUs: fault.healUs });
+      if (tookOverUs !== undefined || !inside) stretches.push({ name: tookOverUs === undefined ? `during ${fault.id}` : `after the takeover during ${fault.id}`, fromUs: tookOverUs ?? fault.fromUs, toUs: fault.healUs });
     }
-    if (fault.goneUs < nextUs && fault.goneUs < Infinity) stretches.push({ name: `after ${fault.id}`, fromUs: fault.goneUs, toUs: nextUs });
+    if (fault.goneUs < nextUs && fault.goneUs < Infinity && !(inside && nextUs < Infinity)) stretches.push({ name: `after ${fault.id}`, fromUs: fault.goneUs, toUs: nextUs });
   }
   return stretches;
 }

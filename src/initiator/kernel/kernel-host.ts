@@ -164,7 +164,7 @@ export class KernelHost {
 
   /** A read of the ANA log that the trace must show: a trace that is silent otherwise is seen to be alive. */
   async #readAnaLog(controller: string | undefined): Promise<void> {
-    if (controller !== undefined) await (this.#options.run ?? runProgram)('nvme', ['ana-log', join(this.#roots.dev, controller), '--output-format=json'], anaLogMaxMs);
+    if (controller !== undefined) await (this.#options.actions ?? machineActions).run('nvme', ['ana-log', join(this.#roots.dev, controller), '--output-format=json'], anaLogMaxMs);
   }
 
   counters(): Record<string, number> {

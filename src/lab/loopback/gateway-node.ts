@@ -9,6 +9,9 @@ import type { LoopbackLab } from './lab.js';
 import { loopbackAddress } from './lab.js';
 import type { MemberProcess } from './member-process.js';
 
+/** As RestartSec= of a systemd unit, milliseconds: long enough to keep a loop of restarts slow. */
+const restartDelayMs = 200;
+
 type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
 
 export interface LoopbackGatewayOptions {
@@ -33,6 +36,7 @@ export class LoopbackGateway implements GatewayNode {
   #state: GatewayState | undefined;
   #targetPort = 0;
   #incarnation = 0;
+  #restart: NodeJS.Timeout | undefined;
   #servingWaiters: (() => void)[] = [];
 
   constructor(options: LoopbackGatewayOptions) {
@@ -46,6 +50,7 @@ export class LoopbackGateway implements GatewayNode {
   }
 
   async start(): Promise<void> {
+    clearTimeout(this.#restart);
     if (this.#member?.running === true) return;
     const { plan, index, lab, storePort, monitorPort } = this.#options;
     const { topology, shape } = plan;
@@ -63,6 +68,7 @@ export class LoopbackGateway implements GatewayNode {
   }
 
   async kill(): Promise<void> {
+    clearTimeout(this.#restart);
     const member = this.#running();
     this.#killed = member;
     member.signal('SIGKILL');
@@ -74,6 +80,7 @@ export class LoopbackGateway implements GatewayNode {
   }
 
   async stop(): Promise<void> {
+    clearTimeout(this.#restart);
     const member = this.#running();
     this.#killed = member;
     await member.end();
@@ -97,6 +104,10 @@ export class LoopbackGateway implements GatewayNode {
 
   async listeners(): Promise<string[]> {
     return (await this.#running().request<GatewayState>('state')).listeners;
+  }
+
+  async reachesStore(): Promise<boolean> {
+    return this.#running().request<boolean>('reachesStore');
   }
 
   async removeListeners(): Promise<void> {
@@ -127,6 +138,17 @@ export class LoopbackGateway implements GatewayNode {
   classifyExit(member: MemberProcess, exitCode: number | null): { kind: 'meant' | 'by-rule' | 'unexpected'; detail?: string } {
     if (member === this.#killed) return { kind: 'meant' };
     return classifySelfEnd(exitCode);
+  }
+
+  /** What its service manager does when it has ended itself: a new incarnation, a moment later. */
+  restartSoon(): void {
+    clearTimeout(this.#restart);
+    this.#restart = setTimeout(() => void this.start().catch(() => undefined), restartDelayMs);
+  }
+
+  /** Nothing starts it any more: the lab goes down. */
+  retire(): void {
+    clearTimeout(this.#restart);
   }
 
   /** The lab passes every event of this gateway's process by here. */

@@ -168,6 +168,7 @@ export class LoopbackLab implements Lab {
   async down(): Promise<void> {
     if (this.#goingDown) return;
     this.#goingDown = true;
+    for (const gateway of this.gateways.values()) gateway.retire();
     // The host first, so that the last thing it sees is not every gateway dying.
     const order = ['host', 'gateway', 'monitor', 'fabric', 'store'];
     const members = [...this.#members.values()].sort((a, b) => order.indexOf(roleOf(a.name)) - order.indexOf(roleOf(b.name)));
@@ -211,6 +212,7 @@ export class LoopbackLab implements Lab {
         type: 'node', name, role, state: signal === 'SIGKILL' ? 'killed' : 'exited', pid: member.pid, exitCode, signal,
         expected: exit.kind === 'meant', ...(exit.detail === undefined ? {} : { detail: exit.detail }),
       });
+      if (exit.kind === 'by-rule' && this.#up) this.gateways.get(name)?.restartSoon();
       // A gateway that crashes is the system under test that fails, and the checkers say so; one that somebody else killed is not.
       if (exit.kind === 'unexpected' && !(role === 'gateway' && this.#up && signal === null)) this.#breakLab([`${name} ended unexpectedly (${signal ?? `exit code ${exitCode}`})`, ...member.logTail()].join('\n'));
     });

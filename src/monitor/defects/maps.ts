@@ -22,11 +22,15 @@ function withEffects(model: MonitorModel, change: (effects: MonitorEffect[]) => 
   });
 }
 
+/** The map with one ANA group in another state. */
+function groupAs(map: GatewayMap, groupIndex: number, state: 'OPTIMIZED' | 'INACCESSIBLE'): GatewayMap {
+  if (map.entry === undefined) return map;
+  return { ...map, entry: { ...map.entry, subsystems: map.entry.subsystems.map(({ nqn, ana }) => ({ nqn, ana: ana.map((each, index) => (index === groupIndex ? { state, osdEpoch: 0 } : each)) })) } };
+}
+
 /** The map with its gateway's own ANA group in another state. */
 function ownGroupAs(map: GatewayMap, state: 'OPTIMIZED' | 'INACCESSIBLE'): GatewayMap {
-  if (map.entry === undefined) return map;
-  const { groupIndex, subsystems } = map.entry;
-  return { ...map, entry: { ...map.entry, subsystems: subsystems.map(({ nqn, ana }) => ({ nqn, ana: ana.map((each, index) => (index === groupIndex ? { state, osdEpoch: 0 } : each)) })) } };
+  return map.entry === undefined ? map : groupAs(map, map.entry.groupIndex, state);
 }
 
 /** `recreated-inaccessible` (ceph-nvmeof #516): a gateway that was deleted and created again is never told to serve its group, although the map says ACTIVE. */
@@ -44,23 +48,44 @@ export const recreatedInaccessible: MakeMonitorDefect = () => ({
   },
 });
 
+/** For how long `fast-reboot-double` has the group twice, milliseconds. */
+const doubleMs = 4_000;
+
 /**
  * `fast-reboot-double` (ceph PR 61538): a gateway that restarts before it was missed gets its group back at
- * once, while another one is made to take it over.
+ * once, while another one is made to take it over, and keeps it for a while.
  */
 export const fastRebootDouble: MakeMonitorDefect = () => ({
   model: (model) => {
-    const rebooted = new Set<string>();
-    const changed = withEffects(model, (effects) => effects.map((effect) =>
-      (effect.kind === 'map' && rebooted.has(effect.map.entry?.gwId ?? '') ? { ...effect, map: ownGroupAs(effect.map, 'OPTIMIZED') } : effect)));
+    /** Rebooted gateway → index of its group, and until when it is had twice. */
+    const rebooted = new Map<string, { groupIndex: number; untilMs: number }>();
+    const takers = new Set<string>();
+    let nowMs = 0;
+    const changed = withEffects(model, (effects) => effects.map((effect) => {
+      const entry = effect.kind === 'map' ? effect.map.entry : undefined;
+      if (effect.kind !== 'map' || entry === undefined) return effect;
+      if (rebooted.has(entry.gwId)) return { ...effect, map: ownGroupAs(effect.map, 'OPTIMIZED') };
+      let { map } = effect;
+      for (const [id, { groupIndex, untilMs }] of rebooted) {
+        const key = `${entry.gwId} of ${id}`;
+        if (entry.subsystems.some(({ ana }) => ana[groupIndex]?.state === 'OPTIMIZED')) takers.add(key);
+        else if (takers.has(key) && nowMs < untilMs) map = groupAs(map, groupIndex, 'OPTIMIZED');
+      }
+      return { ...effect, map };
+    }));
     return override(changed, {
-      beacon: (nowMs, address, beacon) => {
+      tick: (ms) => {
+        nowMs = ms;
+        return changed.tick(ms);
+      },
+      beacon: (ms, address, beacon) => {
+        nowMs = ms;
         const { gwId: id, pool, group } = beacon;
-        const before = model.gateways(pool, group).find((gateway) => gateway.id === id)?.availability;
-        if (beacon.availability !== 'CREATED' || before !== 'AVAILABLE') return changed.beacon(nowMs, address, beacon);
-        rebooted.add(id);
+        const before = model.gateways(pool, group).find((gateway) => gateway.id === id);
+        if (beacon.availability !== 'CREATED' || before?.availability !== 'AVAILABLE') return changed.beacon(ms, address, beacon);
+        rebooted.set(id, { groupIndex: before.anaGroup - 1, untilMs: ms + doubleMs });
         // As if it had announced its end: its group is taken over at once, and then it is counted in again.
-        return [...changed.beacon(nowMs, address, { ...beacon, availability: 'UNAVAILABLE' }), ...changed.beacon(nowMs, address, beacon)];
+        return [...changed.beacon(ms, address, { ...beacon, availability: 'UNAVAILABLE' }), ...changed.beacon(ms, address, beacon)];
       },
     });
   },

@@ -1,5 +1,5 @@
 import type { Beacon, GatewayMap } from '../client.js';
-import { GatewayMonitorModel } from '../model/model.js';
+import { GatewayMonitorModel, type MonitorModel } from '../model/model.js';
 import type { MonitorEffect, MonitorTimers, Safeguard } from '../model/types.js';
 import { SimulatedAgent, type AgentWorld } from './agent.js';
 
@@ -23,6 +23,8 @@ export interface SimulationOptions {
   delayMs?: (what: 'beacon' | 'map' | 'blocklist' | 'store-map') => number;
   /** How long after its exit a gateway is started again; default 1 s. */
   restartMs?: number;
+  /** Puts something between the simulation and the model. */
+  wrapModel?: (model: MonitorModel) => MonitorModel;
   /** Called after every input that the model has got, with the beacon if it was one. */
   onStep?: (simulation: Simulation, beacon?: Beacon) => void;
 }
@@ -32,7 +34,7 @@ export interface SimulationOptions {
  * order; a cut session loses what is under way and subscribes again when it heals.
  */
 export class Simulation implements AgentWorld {
-  readonly model: GatewayMonitorModel;
+  readonly model: MonitorModel;
   readonly agents = new Map<string, SimulatedAgent>();
   readonly effects: MonitorEffect[] = [];
   /** Sessions that are cut from the monitor, by gateway id. */
@@ -53,7 +55,8 @@ export class Simulation implements AgentWorld {
   constructor(options: SimulationOptions = {}) {
     this.options = options;
     const timers = { ...productionTimers, ...options.timers };
-    this.model = new GatewayMonitorModel({ timers, nowMs: 0, ...(options.safeguards === undefined ? {} : { safeguards: options.safeguards }) });
+    const model = new GatewayMonitorModel({ timers, nowMs: 0, ...(options.safeguards === undefined ? {} : { safeguards: options.safeguards }) });
+    this.model = options.wrapModel?.(model) ?? model;
     const tick = (): void => {
       this.input(() => this.model.tick(this.time));
       this.at(this.time + timers.monTickMs, tick);

@@ -98,7 +98,7 @@ function sentence(event: HistoryEvent, differences: Differences): Sentence | und
     }
     case 'clock':
     case 'host.ana-states':
-    case 'machine.pressure':
+    case 'machine.waits':
       return undefined;
     case 'store.state': {
       const fenced = event.clients.filter((client) => client.fenced).map((client) => client.name).join(' ') || 'none';

@@ -4,7 +4,8 @@ import type { GatewayDefectName } from '../../../gateway/defects/index.js';
 import { UserspaceGateway } from '../../../gateway/userspace-gateway.js';
 import { connectEmbeddedMonitor } from '../../../monitor/embedded-client.js';
 import type { LabTimers } from '../../../plan/types.js';
-import { StoreClient } from '../../../store/index.js';
+import { StoreClient, StoreError } from '../../../store/index.js';
+import { sleep } from '../../../util/clock.js';
 import { farewellMs, gatewayExitCodes } from '../../member/gateway-exit.js';
 import { runMember } from '../../member/member.js';
 
@@ -43,6 +44,8 @@ export interface GatewayMemberInfo {
 
 /** A gateway outlasts the largest queue count that a host of the lab may ask for. */
 const ioQueuesMax = 64;
+/** How long the store may take to answer a probe, milliseconds. */
+const storeProbeMs = 1_000;
 
 runMember('gateway', async (rawConfig, context) => {
   const config = configSchema.parse(rawConfig);
@@ -76,6 +79,8 @@ runMember('gateway', async (rawConfig, context) => {
     info,
     handlers: {
       state: () => gateway.state(),
+      /** A round trip to the store, bounded; a store that says no has answered, too. */
+      reachesStore: () => Promise.race([store.blocklistLs().then(() => true, (error: unknown) => !(error instanceof StoreError && error.kind === 'unreachable')), sleep(storeProbeMs).then(() => false)]),
       listenerDel: () => gateway.removeListeners(),
       listenerAdd: () => gateway.addListeners(),
       shutdown: () => gateway.stop(),

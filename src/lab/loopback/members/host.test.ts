@@ -155,6 +155,41 @@ describe('host member', () => {
     expect(new Set(of('self.watch').map(({ process: name }) => name))).toEqual(new Set(['host1']));
   }, 60_000);
 
+  it('reads on the paths that must refuse it, and tells if one does not', async () => {
+    const g = await gateways();
+    const { member, dir, of } = start(g.ports);
+    await member.request('connect');
+    await member.request('startLoad');
+    await member.request('stopLoad');
+    const sweeps = Math.ceil((blocks * 512) / (64 * 1024));
+    expect(await member.request('audit')).toEqual({ answered: 0, refused: nsids.length * sweeps });
+    expect(of('host.ana-states').map(({ gateway, states }) => `${gateway} ${states['1']} ${states['2']}`)).toEqual(expect.arrayContaining(['gw1 optimized inaccessible', 'gw2 inaccessible optimized']));
+    await member.end();
+    const { records } = await journalOf(dir);
+    const audits = records.filter((record) => record.kind === 'invoke' && record.purpose === 'audit').map(({ op }) => op);
+    expect(audits).toHaveLength(nsids.length * sweeps);
+    expect(records.filter((record) => record.kind === 'complete' && audits.includes(record.op)).every((record) => record.kind === 'complete' && record.outcome === 'fail')).toBe(true);
+  }, 60_000);
+
+  it('withholds the data of writes through one gateway, and sends it when it is told to', async () => {
+    const g = await gateways();
+    // Nothing fits into a capsule: every write waits for an R2T.
+    const { member } = start(g.ports, { plan: { ...plan, workload: { ...plan.workload, ioBytes: [16_384], readPercent: 0 } } });
+    await member.request('connect');
+    await member.request('startLoad');
+    const held = await member.request<{ nsid: number }[]>('holdWrites', { gateway: 'gw1', nsids: [1], perNamespace: 2 });
+    expect(held.map(({ nsid }) => nsid)).toEqual([1, 1]);
+    const waiting = (): number => g.targets[0]!.connections().reduce((sum, { awaitingData }) => sum + awaitingData, 0);
+    await sleep(100);
+    expect(waiting()).toBeGreaterThanOrEqual(2);
+    await expect(member.request('holdWrites', { gateway: 'gw1', nsids: [1], perNamespace: 1 })).rejects.toThrow(/held already/);
+    expect(await member.request('releaseWrites')).toEqual({ sent: 2, dropped: 0 });
+    expect(await member.request('releaseWrites')).toEqual({ sent: 0, dropped: 0 });
+    await member.request('stopLoad');
+    expect(waiting()).toBe(0);
+    await member.end();
+  }, 60_000);
+
   it('adds and removes controllers while it runs', async () => {
     const g = await gateways();
     await g.targets[0]!.setAnaState(nqn, 2, 'optimized');
@@ -177,8 +212,9 @@ describe('host member', () => {
     await member.end();
     const closed = await gateways();
     await Promise.all(closed.targets.map((target) => target.close()));
-    const alone = start(closed.ports);
-    await expect(alone.member.request('connect')).rejects.toThrow(/none of 2 controllers/);
+    const alone = start(closed.ports, { connectMaxMs: 300 });
+    expect(await alone.member.request('connect')).toEqual({ missing: nsids.map((nsid) => `namespace ${nsid} (${uuidOf(nsid)})`) });
+    expect(alone.member.logTail().join('\n')).toMatch(/none of 2 controllers/);
     await alone.member.end();
   }, 60_000);
 

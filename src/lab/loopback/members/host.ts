@@ -14,6 +14,8 @@ import type { NamespaceTotals, RereadResult } from '../../../workload/stamp/inde
 import { runMember } from '../../member/member.js';
 import type { MemberContext } from '../../member/member.js';
 
+/** How long `connect` waits until every namespace has a usable path, unless the config says otherwise; the harness gives a request a minute. */
+const connectMaxDefaultMs = 30_000;
 /** The userspace multipath initiator and its workload as a process of their own. */
 const controllerSchema = z.strictObject({ name: z.string().min(1).optional(), gateway: z.string().min(1), host: z.string().min(1), port: z.int().min(1).max(65_535) });
 const configSchema = z.strictObject({
@@ -30,6 +32,7 @@ const configSchema = z.strictObject({
   policy: z.enum(pathPolicies),
   ioQueues: z.int().min(1),
   digests: z.strictObject({ header: z.boolean(), data: z.boolean() }),
+  connectMaxMs: z.int().min(1).default(connectMaxDefaultMs),
 });
 export type HostMemberConfig = z.input<typeof configSchema>;
 
@@ -40,8 +43,6 @@ const params = {
   holdWrites: z.strictObject({ gateway: z.string().min(1), nsids: z.array(z.int().min(1)), perNamespace: z.int().min(1) }),
 };
 
-/** How long `connect` waits until every namespace has a usable path; the harness gives a request a minute. */
-const connectMaxMs = 30_000;
 /** How long `holdWrites` waits for as many writes as were asked for; under load they come within milliseconds. */
 const holdMaxMs = 2_000;
 /**
@@ -213,7 +214,7 @@ class HostMember {
         clearTimeout(timer);
         resolve();
       };
-      const timer = setTimeout(finish, connectMaxMs);
+      const timer = setTimeout(finish, this.#config.connectMaxMs);
       const off = this.#host.on(() => {
         if (missing().length === 0) finish();
       });

@@ -1,0 +1,132 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { execa } from 'execa';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Plan } from '../plan/types.js';
+import { readPlan, runFiles } from '../results/store.js';
+import { reducibleOf } from '../shrink/scenario-of.js';
+import { shrinkPlan } from '../shrink/shrink.js';
+import { failsAlike, signatureOf, type Signature } from '../shrink/signature.js';
+import { ExitCode, infraError, messageOf, usageError } from '../util/errors.js';
+import type { RunVerdict } from '../verify/types.js';
+import { interruptible } from './interruptible.js';
+import { packageRoot, programName, shellQuote } from './package.js';
+
+interface ShrinkFlags { checker?: string; out?: string; tries: number; maxRuns: number; wrap?: string }
+
+export function addShrinkCommand(program: Command): void {
+  program.command('shrink')
+    .description('make the plan of a failed run smaller while it fails in the same way')
+    .argument('<run>', 'folder of a run that failed')
+    .option('--checker <name>', 'the failing checker that matters (default: the first that failed)')
+    .option('--out <file>', 'where to store the smallest plan (default: repro.json in the run’s folder)')
+    .addOption(new Option('--tries <n>', 'runs of a candidate before it counts as not failing').argParser(natural).default(2))
+    .addOption(new Option('--max-runs <n>', 'runs altogether').argParser(natural).default(60))
+    .option('--wrap <command>', 'put before every run, e.g. "flock -F /tmp/lab.lock nice"')
+    .addHelpText('after', `
+Removes faults, gateways, namespaces, time and workload, by delta debugging. A candidate counts only if the same
+checker fails in the same way. What is found so far is stored after each step; Ctrl-C keeps it.
+
+Examples:
+  $ pathproof shrink results/smoke/20261121T101500123Z-4f2a9c10
+  $ pathproof run results/smoke/20261121T101500123Z-4f2a9c10/repro.json
+
+Exit codes:
+  0 a plan that fails in the same way is stored · 2 the failure did not show again · 130 interrupted`)
+    .action(async (dir: string, flags: ShrinkFlags) => {
+      process.exitCode = await shrink(dir, flags);
+    });
+}
+
+async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
+  const plan = readPlan(dir);
+  const wanted = signatureOf(readVerdict(dir), flags.checker);
+  if (wanted === undefined) throw usageError('NOT_FAILED', `${dir} did not fail${flags.checker === undefined ? '' : ` by ${flags.checker}`}`, 'Only a run that failed can be made smaller; `pathproof list` shows the verdicts.');
+  const out = flags.out ?? join(dir, 'repro.json');
+  const log = (line: string): void => void process.stdout.write(`${line}\n`);
+  log(`${plan.suite}/${plan.scenario} failed by ${wanted.checker}: ${wanted.kinds.join(', ')}`);
+
+  const scratch = mkdtempSync(join(tmpdir(), 'pathproof-shrink-'));
+  const { signal, release } = interruptible(process.stdout, 'interrupted: the run under way is ended; the smallest plan so far stays');
+  let runs = 0;
+  let shown = false;
+  const store = (smallest: Plan): void => writePlan(out, smallest);
+  const fails = async (candidate: Plan): Promise<boolean> => {
+    for (let tries = 0; tries < flags.tries && runs < flags.maxRuns && !signal.aborted; tries++) {
+      runs += 1;
+      if (await runFails(candidate, wanted, scratch, flags.wrap, signal)) return true;
+    }
+    return false;
+  };
+  try {
+    const start = reducibleOf(plan);
+    log(`run 1: the whole plan again (${sizeOf(plan)})`);
+    if (await fails(plan)) {
+      shown = true;
+      store(plan);
+      const { plan: smallest } = await shrinkPlan(start, {
+        fails,
+        kept: (what, kept) => {
+          store(kept);
+          log(`run ${runs}: still fails with ${what} (${sizeOf(kept)})`);
+        },
+      });
+      log(`after ${runs} run(s): ${sizeOf(smallest)}${runs >= flags.maxRuns ? '; stopped by --max-runs' : ''}`);
+      log(`repeat: ${programName()} run ${shellQuote(relative(process.cwd(), out))}`);
+    } else if (!signal.aborted) {
+      log(`it did not fail in that way again in ${runs} run(s)`);
+    }
+  } finally {
+    release();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  if (signal.aborted) return ExitCode.interrupted;
+  return shown ? ExitCode.pass : ExitCode.unknown;
+}
+
+/** One run in a process of its own, with results that are thrown away. */
+async function runFails(plan: Plan, wanted: Signature, scratch: string, wrap: string | undefined, signal: AbortSignal): Promise<boolean> {
+  const file = join(scratch, 'candidate.json');
+  const results = join(scratch, 'results');
+  writePlan(file, plan);
+  const words = [...(wrap?.split(/\s+/).filter((word) => word !== '') ?? []), process.execPath, join(packageRoot, 'dist', 'src', 'cli', 'main.js'), 'run', file, '--results', results, '--json'];
+  const child = await execa(words[0]!, words.slice(1), { reject: false, stdin: 'ignore', stderr: 'ignore', cancelSignal: signal, forceKillAfterDelay: 20_000, maxBuffer: 64 * 1024 * 1024 });
+  try {
+    const summary = JSON.parse(child.stdout) as { scenarios: { runDir: string }[] };
+    return failsAlike(readVerdict(summary.scenarios[0]!.runDir), wanted);
+  } catch {
+    return false;
+  } finally {
+    rmSync(results, { recursive: true, force: true });
+  }
+}
+
+function sizeOf(plan: Plan): string {
+  const faults = plan.steps.filter((step) => step.do === 'inject').length;
+  const waitMs = plan.steps.reduce((sum, step) => sum + (step.do === 'run' ? step.forMs : 0), 0);
+  const { shape, workload } = plan;
+  return `${faults} fault(s), ${shape.gateways} gateway(s), ${shape.namespaces} namespace(s), ${waitMs} ms of load, queue depth ${workload.queueDepth}, ${workload.workingSetBlocks} blocks`;
+}
+
+function readVerdict(dir: string): RunVerdict {
+  try {
+    return JSON.parse(readFileSync(join(dir, runFiles.verdict), 'utf8')) as RunVerdict;
+  } catch (error) {
+    throw usageError('NO_VERDICT', `${dir} has no verdict: ${messageOf(error)}`, '`pathproof recheck` judges a run.');
+  }
+}
+
+function writePlan(file: string, plan: Plan): void {
+  try {
+    mkdirSync(join(file, '..'), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(plan, null, 2)}\n`);
+  } catch (error) {
+    throw infraError('REPRO_WRITE', `cannot write ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function natural(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 on is wanted.');
+  return Number(text);
+}
