@@ -17,7 +17,7 @@ describe('judgeCell', () => {
   });
 
   it('takes the earliest of several findings that count', () => {
-    const { by, afterS } = judgeCell('gateway.lose-aen', verdict('fail', check('availability', 'fail', '9 ms without a completion', 9_000_000), check('agreement', 'fail', 'x, while the target said y', 3_000_000)), 1_000_000);
+    const { by, afterS } = judgeCell('gateway.lose-aen', verdict('fail', check('availability', 'fail', '9 ms without a completion', 9_000_000), check('agreement', 'fail', 'target and host disagreed about gw1 and ANA group 1 for 9 ms', 3_000_000)), 1_000_000);
     expect({ by, afterS }).toEqual({ by: ['availability', 'agreement'], afterS: 2 });
   });
 

@@ -68,7 +68,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
     ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
-  const steps = resolveSteps(where, scenario.steps, topology, random.fork('targets'));
+  const steps = resolveSteps(where, scenario.steps, topology, options.lab, random.fork('targets'));
   deriveExpectations(steps, topology, expect);
   const known = new Set(bounds.map((bound) => bound.name));
   for (const name of boundNamesOf(steps, expect)) {
@@ -164,7 +164,7 @@ function uuidOf(random: Random): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, random: Random): PlanStep[] {
+function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, lab: LabKind, random: Random): PlanStep[] {
   const injected = new Map<string, { target: string; fault: keyof typeof faultSpecs; healed: boolean }>();
   const resolved: PlanStep[] = [];
   steps.forEach((step, index) => {
@@ -182,7 +182,7 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
         break;
       }
       case 'thrash':
-        resolved.push(...thrashSteps(step, topology, random.fork(`thrash-${index}`), `t${index}`));
+        resolved.push(...thrashSteps(step, topology, lab, random.fork(`thrash-${index}`), `t${index}`));
         break;
       case 'await':
         if (step.what === 'takeover') {

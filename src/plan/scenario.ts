@@ -67,7 +67,7 @@ const stepSchema = z.discriminatedUnion('do', [
     do: z.literal('thrash'), forMs: z.int().min(1_000).max(86_400_000),
     /** Faults at a time, each on one or more gateways. Default 2. */
     concurrent: z.int().min(1).max(16).optional(),
-    /** Only these; default: all that the catalog has. */
+    /** Only these; default: all that the lab can do. */
     faults: z.array(z.enum(faultNames)).min(1).optional(),
     /** `one` (default): some gateway is always left alone. `none`: all of them may be hit at once. */
     spare: z.enum(['one', 'none']).optional(),

@@ -1,7 +1,8 @@
 import { faultNames, type FaultName } from '../fault/specs.js';
 import type { Random } from '../util/random.js';
+import { missingAbilities } from './lab-abilities.js';
 import type { ScenarioStep } from './scenario.js';
-import type { PlanStep, Topology } from './types.js';
+import type { LabKind, PlanStep, Topology } from './types.js';
 
 type ThrashStep = Extract<ScenarioStep, { do: 'thrash' }>;
 
@@ -19,15 +20,15 @@ interface Active { id: string; fault: FaultName; target: string; untilMs: number
 
 /**
  * Draws a schedule of faults: what, at whom, when, for how long, overlapping as it comes. A pure function of the
- * step, the topology and the random source.
+ * step, the topology, the lab and the random source. Only what the lab can do is drawn.
  *
  * A gateway has one of these faults at a time: two at one process would mostly hide each other. Removals come one
  * at a time, since a monitor that is left with gateways under removal only forgets them all, as NVMeofGwMon does.
  * The host can withhold the data of one set of writes at a time.
  */
-export function thrashSteps(step: ThrashStep, topology: Topology, random: Random, prefix: string): PlanStep[] {
+export function thrashSteps(step: ThrashStep, topology: Topology, lab: LabKind, random: Random, prefix: string): PlanStep[] {
   const { forMs, concurrent = 2, spare = 'one' } = step;
-  const faults = step.faults ?? faultNames;
+  const faults = (step.faults ?? faultNames).filter((fault) => missingAbilities(fault, lab).length === 0);
   const steps: PlanStep[] = [];
   let active: Active[] = [];
   let count = 0;

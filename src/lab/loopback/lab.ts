@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ability } from '../../fault/specs.js';
+import { labAbilities } from '../../plan/lab-abilities.js';
 import type { EventBody, NodeEvent } from '../../history/events.js';
 import type { CommandReply } from '../../monitor/client.js';
 import { defectsOf } from '../../plan/defects.js';
@@ -35,10 +36,7 @@ export const loopbackAddress = '127.0.0.1';
  * ```
  */
 export class LoopbackLab implements Lab {
-  readonly abilities: ReadonlySet<Ability> = new Set<Ability>([
-    'gateway.kill', 'gateway.stop', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor',
-    'link.host-gateway', 'host.hold-write', 'store.hold',
-  ]);
+  readonly abilities: ReadonlySet<Ability> = new Set(labAbilities.loopback);
   readonly gateways = new Map<string, LoopbackGateway>();
   readonly broken: Promise<string>;
   readonly #options: LoopbackLabOptions;

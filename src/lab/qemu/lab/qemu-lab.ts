@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ability } from '../../../fault/specs.js';
+import { labAbilities } from '../../../plan/lab-abilities.js';
 import type { EventBody, NodeEvent } from '../../../history/events.js';
 import { MonitorWatch } from '../../../observe/monitor-watch.js';
 import type { Plan } from '../../../plan/types.js';
@@ -48,9 +49,7 @@ const storePeriodMs = 1_000;
  * observes the real monitor and the OSD map, and lets go again. The machines are the provider's.
  */
 export class QemuLab implements Lab {
-  readonly abilities: ReadonlySet<Ability> = new Set<Ability>([
-    'gateway.kill', 'gateway.stop', 'gateway.power', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor',
-  ]);
+  readonly abilities: ReadonlySet<Ability> = new Set(labAbilities.qemu);
   readonly gateways = new Map<string, QemuGateway>();
   readonly broken: Promise<string>;
   readonly #o: QemuLabOptions;
