@@ -6,6 +6,7 @@ import { executeCell } from '../detect/execute.js';
 import { cellsOf, counted, emptyMatrix, openCells, type Matrix, type MatrixRequest, type Measured } from '../detect/matrix.js';
 import { renderMatrix } from '../detect/render.js';
 import { defectNames, type DefectName } from '../plan/defects.js';
+import { skipReason } from '../plan/fits.js';
 import { ExitCode, infraError, messageOf, usageError } from '../util/errors.js';
 import { interruptible } from './interruptible.js';
 import { findSuite, loadSuite } from './load-suite.js';
@@ -85,7 +86,7 @@ async function detect(flags: DetectFlags): Promise<ExitCode> {
 async function requestOf(flags: DetectFlags): Promise<MatrixRequest> {
   const scenarios = (await Promise.all(defaultSuites.map(async (name) => {
     const { scenarios: all } = await loadSuite(findSuite(name));
-    return all.map((scenario) => `${name}/${scenario.name}`);
+    return all.filter((scenario) => skipReason(scenario, 'loopback') === undefined).map((scenario) => `${name}/${scenario.name}`);
   }))).flat();
   const seeds = (prefix: string, n: number): string[] => Array.from({ length: n }, (_, i) => `${prefix}${i + 1}`);
   const chosen = flags.defect?.map((name) => (name === 'none' ? null : name as DefectName)) ?? [null, ...defectNames];

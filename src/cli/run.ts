@@ -4,7 +4,6 @@ import { openProvider } from '../lab/providers.js';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
 import { skipReason } from '../plan/fits.js';
-import type { Scenario } from '../plan/scenario.js';
 import type { LabKind, LabPlatform, Plan } from '../plan/types.js';
 import { exitCodeOf } from '../results/exit-code.js';
 import { storeSkip } from '../results/skip.js';
