@@ -7,7 +7,7 @@ import { labKinds, type LabKind } from '../plan/types.js';
 import { shellQuote } from './package.js';
 
 /** Options of every command that resolves a plan. */
-export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none' }
+export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none'; mons?: number }
 
 export function addPlanOptions(command: Command): Command {
   return command
@@ -21,6 +21,7 @@ export function addPlanOptions(command: Command): Command {
     .addOption(new Option('--debian-suite <suite>', 'virtual machines: the Debian suite they are made of, and so the release under test (default: forky)').argParser(suite))
     .addOption(new Option('--ceph-major <n>', 'virtual machines: refuse a suite whose Ceph has another major version').argParser(integer(19, 99)))
     .addOption(new Option('--auth <kind>', 'virtual machines: how Ceph authenticates').choices(['cephx', 'none']))
+    .addOption(new Option('--mons <n>', 'virtual machines: monitors of the Ceph cluster (1, 3 or 5)').argParser(monitors))
     .addOption(new Option('--time-scale <factor>', 'factor on Ceph’s and Linux’s default timers (0.05–10; loopback: 0.25)').argParser(decimal(0.05, 10)));
 }
 
@@ -36,6 +37,7 @@ export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
       ...(flags.debianSuite === undefined ? {} : { debianSuite: flags.debianSuite }),
       ...(flags.cephMajor === undefined ? {} : { cephMajor: flags.cephMajor }),
       ...(flags.auth === undefined ? {} : { auth: flags.auth }),
+      ...(flags.mons === undefined ? {} : { mons: flags.mons }),
     },
   };
 }
@@ -47,10 +49,11 @@ export function planArguments(options: PlanOptions): string {
   if (options.namespaces !== undefined) words.push('--namespaces', String(options.namespaces));
   if (options.anaGroups !== undefined) words.push('--ana-groups', String(options.anaGroups));
   if (options.timeScale !== undefined) words.push('--time-scale', String(options.timeScale));
-  const { debianSuite, cephMajor, auth } = options.machines ?? {};
+  const { debianSuite, cephMajor, auth, mons } = options.machines ?? {};
   if (debianSuite !== undefined) words.push('--debian-suite', debianSuite);
   if (cephMajor !== undefined && cephMajor !== null) words.push('--ceph-major', String(cephMajor));
   if (auth !== undefined) words.push('--auth', auth);
+  if (mons !== undefined) words.push('--mons', String(mons));
   if (options.defects !== undefined && options.defects.length > 0) words.push('--defect', ...options.defects);
   return words.map(shellQuote).join(' ');
 }
@@ -63,6 +66,11 @@ function seed(text: string): string {
 function suite(text: string): string {
   if (!/^[a-z][a-z0-9.-]{1,31}$/.test(text)) throw new InvalidArgumentError('A Debian suite is wanted, e.g. forky, trixie or sid.');
   return text;
+}
+
+function monitors(text: string): number {
+  if (!/^[135]$/.test(text)) throw new InvalidArgumentError('1, 3 or 5 are wanted: an even number of monitors survives no more failures than one less.');
+  return Number(text);
 }
 
 function integer(min: number, max: number): (text: string) => number {

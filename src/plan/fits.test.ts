@@ -28,6 +28,7 @@ describe('skipReason', () => {
   it('says that fio needs a block device', () => {
     expect(skipReason({ ...scenario, fio: [{ name: 'mix' }] }, 'loopback')).toMatch(/needs a block device of the kernel/);
     expect(skipReason({ ...scenario, fio: [{ name: 'mix' }] }, 'qemu')).toBeUndefined();
+    expect(skipReason({ ...scenario, fio: [{ name: 'mix' }], fioOptional: true }, 'loopback')).toBeUndefined();
   });
 });
 

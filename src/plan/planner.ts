@@ -3,6 +3,7 @@ import { faultSpecs } from '../fault/specs.js';
 import { usageError } from '../util/errors.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
+import { hasBlockDevices } from './fits.js';
 import { deriveExpectations, hasOverlap, loadedGroupsOf } from './expectations.js';
 import { resolveFioJobs } from './fio.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
@@ -77,7 +78,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   return {
     format: 1, suite, scenario: scenario.name, title: scenario.title, description: scenario.description,
     seed: options.seed, lab: options.lab, shape, platform, topology, workload,
-    ...(scenario.fio === undefined ? {} : { fio: resolveFioJobs(where, scenario.fio, topology, workload, random.fork('fio')) }),
+    ...(scenario.fio === undefined || (scenario.fioOptional === true && !hasBlockDevices(options.lab)) ? {} : { fio: resolveFioJobs(where, scenario.fio, topology, workload, random.fork('fio')) }),
     steps, bounds, expect,
     defects: [...(options.defects ?? [])].sort(),
   };

@@ -91,6 +91,8 @@ export const scenarioSchema = z.strictObject({
   workload: workloadSchema.optional(),
   /** fio jobs that run beside the stamp workload, on labs whose hosts have kernel block devices. */
   fio: z.array(fioJobSchema).min(1).max(32).optional(),
+  /** true: where the host has no such devices, run without fio instead of not at all. */
+  fioOptional: z.boolean().optional(),
   steps: z.array(stepSchema).min(1).max(1_000),
   expect: z.strictObject({
     failedIoMax: z.int().min(0),

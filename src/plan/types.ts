@@ -98,8 +98,8 @@ export interface VirtualMachines {
   /** The Ceph major version that the image must have; null: whatever the suite has. */
   cephMajor: number | null;
   auth: 'none' | 'cephx';
-  /** Monitors of the cluster; labs make one so far. */
-  mons: 1;
+  /** Monitors of the cluster, 1, 3 or 5. */
+  mons: number;
 }
 
 export interface StampWorkload {

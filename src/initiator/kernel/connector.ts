@@ -67,11 +67,13 @@ export class KernelConnector {
   readonly #roots: KernelRoots;
   readonly #calls: SysfsCalls;
   readonly #actions: ConnectorActions;
+  #policy: PathPolicy;
   /** Names of controllers that this object has connected: whether they have digests does not show in sysfs. */
   readonly #own = new Set<string>();
 
   constructor(settings: KernelHostSettings, roots: KernelRoots, calls: SysfsCalls, actions: ConnectorActions) {
     this.#settings = settings;
+    this.#policy = settings.policy;
     this.#connect = connectSettingsOf(settings);
     this.#roots = roots;
     this.#calls = calls;
@@ -83,7 +85,8 @@ export class KernelConnector {
    * connected otherwise, and connects the missing ones, all at the same time. Never throws for a single
    * path; an infra error (HOST_NVME_SETUP) if this machine cannot be an NVMe/TCP host at all.
    */
-  async connect(): Promise<ConnectReport> {
+  async connect(policy: PathPolicy = this.#policy): Promise<ConnectReport> {
+    this.#policy = policy;
     this.#prepare();
     const present = this.present();
     const stale = present.filter((controller) => !this.#isAsWanted(controller));
@@ -119,7 +122,8 @@ export class KernelConnector {
     if (!listFolder(this.#calls, this.#roots.dev).includes(fabricsDevice)) {
       throw infraError('HOST_NVME_SETUP', `this kernel has no ${join(this.#roots.dev, fabricsDevice)}`, { hint: 'load the module nvme-tcp' });
     }
-    const { timers, policy } = this.#settings;
+    const { timers } = this.#settings;
+    const policy = this.#policy;
     this.#setParameter('io_timeout', String(wholeSeconds(timers.ioTimeoutMs)));
     this.#setParameter('admin_timeout', String(wholeSeconds(timers.adminTimeoutMs)));
     this.#setParameter('iopolicy', policy);
@@ -137,7 +141,7 @@ export class KernelConnector {
 
   #setPolicyOfSubsystem(): void {
     const folder = this.#subsystemFolder();
-    const { policy } = this.#settings;
+    const policy = this.#policy;
     if (folder === undefined || this.policy() === policy) return;
     try {
       fs.writeFileSync(join(folder, 'iopolicy'), policy);

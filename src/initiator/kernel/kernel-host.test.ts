@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -84,9 +84,17 @@ describe('KernelHost', () => {
   });
 
   it('names the namespaces that stay without a usable path, and what went wrong with the paths', async () => {
-    await expect(host.connect([uuidOf(1), uuidOf(3)], 50)).rejects.toMatchObject({
+    await expect(host.connect([uuidOf(1), uuidOf(3)], { maxMs: 50 })).rejects.toMatchObject({
       code: 'HOST_NO_PATH', exitCode: 3, message: `no usable path within 0.05 s to ${uuidOf(3)}; gw1 on fabric b (198.51.100.1:4420): nvme connect: no route`,
     });
+  });
+
+  it('takes another path policy for what is connected, and keeps it', async () => {
+    await host.connect([uuidOf(1)], { policy: 'round-robin' });
+    const shown = join(tree.roots.sys, 'class/nvme-subsystem/nvme-subsys0/iopolicy');
+    expect(readFileSync(shown, 'utf8').trim()).toBe('round-robin');
+    await host.connect([uuidOf(1)]);
+    expect(readFileSync(shown, 'utf8').trim()).toBe('round-robin');
   });
 
   it('tells changes as they come, in the harness’s time, and everything when asked', async () => {

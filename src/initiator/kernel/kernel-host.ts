@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
 import type { EventBody, InventoryNamespace, NodeEvent, PathIo } from '../../history/events.js';
+import type { PathPolicy } from '../../plan/types.js';
 import { harnessTimeOf, nowUs, ownNowUs, sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import type { AlignedPool } from './aligned-pool.js';
@@ -62,12 +63,14 @@ export class KernelHost {
   readonly #trace: NvmeTrace;
   readonly #causes = new Map<string, { cause: string; ownUs: number }>();
   readonly #waiters = new Set<() => void>();
+  #policy: PathPolicy;
   #closed: Promise<void> | undefined;
 
   constructor(options: KernelHostOptions) {
     const { name, nqn, controllers, log } = options;
     const roots = this.#roots = options.roots ?? linuxRoots;
     this.#options = options;
+    this.#policy = options.policy;
     this.#connector = new KernelConnector(options, roots, sysfsCalls, options.actions ?? machineActions);
     this.#state = new HostState({
       host: name,
@@ -85,10 +88,12 @@ export class KernelHost {
   /**
    * Connects what is missing and waits until every one of these namespaces (UUIDs) has a usable path. Returns
    * what went wrong on the way, one line per path. An infra error (HOST_NO_PATH) with these lines if a namespace
-   * stays without a path.
+   * stays without a path, or (HOST_POLICY) if the kernel does not take the path policy. `policy`: from now on; default:
+   * the last one.
    */
-  async connect(namespaces: readonly string[], maxMs = usableMaxMs): Promise<{ problems: string[] }> {
-    const { problems, connected, kept } = await this.#connector.connect();
+  async connect(namespaces: readonly string[], { maxMs = usableMaxMs, policy = this.#policy }: { maxMs?: number; policy?: PathPolicy } = {}): Promise<{ problems: string[] }> {
+    this.#policy = policy;
+    const { problems, connected, kept } = await this.#connector.connect(policy);
     await this.#sampler.flush();
     const missing = (): string[] => {
       const usable = this.#state.usableNamespaces();
@@ -101,8 +106,8 @@ export class KernelHost {
     const pathless = (): string[] => [...connected, ...kept].flatMap((name) => this.#missingPaths(name, namespaces));
     await this.#until(() => pathless().length === 0, settleMaxMs);
     problems.push(...pathless());
-    const policy = this.#connector.policy();
-    if (policy !== this.#options.policy) problems.push(`the path policy is ${policy ?? 'not shown'} instead of ${this.#options.policy}`);
+    const shown = this.#connector.policy();
+    if (shown !== policy) throw infraError('HOST_POLICY', `the path policy is ${shown ?? 'not shown'} instead of ${policy}`, { details: problems });
     return { problems };
   }
 
@@ -122,6 +127,11 @@ export class KernelHost {
     });
   }
 
+  /** The block device of a head, for programs that do I/O of their own. */
+  devicePath({ name }: KernelHead): string {
+    return join(this.#roots.dev, basename(name));
+  }
+
   /** Whether the head of a namespace may send I/O now. */
   usable(uuid: string): boolean {
     return this.#state.usableNamespaces().has(uuid);
@@ -129,8 +139,8 @@ export class KernelHost {
 
   /** Opens a namespace by its head. */
   open(head: KernelHead, pool: AlignedPool): KernelBlockDevice {
-    const { name, uuid, nsid, blockSize, blocks, transferMaxBytes } = head;
-    return KernelBlockDevice.open({ path: join(this.#roots.dev, basename(name)), uuid, nsid, blockSize, blocks, transferMaxBytes, pool });
+    const { uuid, nsid, blockSize, blocks, transferMaxBytes } = head;
+    return KernelBlockDevice.open({ path: this.devicePath(head), uuid, nsid, blockSize, blocks, transferMaxBytes, pool });
   }
 
   /** All controllers and paths as they are now, for whoever begins to listen. */

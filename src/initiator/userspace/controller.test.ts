@@ -196,7 +196,7 @@ describe('recovery', () => {
       return event.type === 'host.failover' ? `${String(event.from)} → ${String(event.to)}` : event.type;
     });
     expect(order).toEqual([
-      'resetting', 'unusable while resetting', 'nvme0c0n1 → nvme0c1n1', 'connecting', 'unusable while connecting', 'live', 'usable', 'nvme0c1n1 → nvme0c0n1',
+      'resetting', 'unusable while resetting', 'nvme0c0n1 → nvme0c1n1', 'connecting', 'unusable while connecting', 'host.ana-states', 'live', 'usable', 'nvme0c1n1 → nvme0c0n1',
     ]);
   });
 

@@ -19,9 +19,10 @@ export const hostConfigSchema = z.strictObject({
 export type HostGuestConfig = z.input<typeof hostConfigSchema>;
 
 export const hostRequests = {
-  connect: z.strictObject({ namespaces: z.array(z.string().min(1)).min(1) }),
+  connect: z.strictObject({ namespaces: z.array(z.string().min(1)).min(1), policy: z.enum(pathPolicies).optional() }),
   /** The planner has checked the plan. */
   begin: z.strictObject({ runId: z.string().min(1), plan: z.custom<Plan>((value) => typeof value === 'object' && value !== null && 'topology' in value && 'workload' in value, 'a plan') }),
+  device: z.strictObject({ uuid: z.string().min(1) }),
   label: z.strictObject({ label: z.string().min(1) }),
   reread: z.strictObject({ pass: z.enum(['at-once', 'delayed']) }),
 };

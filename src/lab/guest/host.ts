@@ -4,7 +4,8 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { JournalWriter } from '../../history/index.js';
 import { AlignedPool, KernelHost, samplerThread } from '../../initiator/kernel/index.js';
 import type { KernelBlockDevice, SamplerLoopOptions } from '../../initiator/kernel/index.js';
-import type { Plan } from '../../plan/types.js';
+import type { PathPolicy, Plan } from '../../plan/types.js';
+import { ownNowUs } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { journalHeaderOf, StampRunner } from '../../workload/stamp/index.js';
 import type { NamespaceTotals, RereadResult } from '../../workload/stamp/index.js';
@@ -48,8 +49,8 @@ class GuestHost {
   }
 
   /** Connects what is missing, waits for a usable path to each of these namespaces, and reports what went wrong on the way. */
-  async connect(namespaces: readonly string[]): Promise<{ problems: string[] }> {
-    const { problems } = await this.#host.connect(namespaces);
+  async connect(namespaces: readonly string[], policy?: PathPolicy): Promise<{ problems: string[] }> {
+    const { problems } = await this.#host.connect(namespaces, policy === undefined ? {} : { policy });
     for (const problem of problems) this.#warn(problem);
     return { problems };
   }
@@ -91,6 +92,11 @@ class GuestHost {
     // What was seen before is no part of this run.
     await this.#host.flush();
     return { journal: path };
+  }
+
+  /** The multipath head of a namespace, for programs that do I/O of their own. */
+  device(uuid: string): { path: string } {
+    return { path: this.#host.devicePath(this.#host.heads([uuid])[0]!) };
   }
 
   inventory(label: string): Promise<void> {
@@ -182,11 +188,16 @@ if (isMainThread) {
     return {
       info: {},
       handlers: {
-        connect: (p: unknown) => member.connect(hostRequests.connect.parse(p).namespaces),
+        connect: (p: unknown) => {
+          const { namespaces, policy } = hostRequests.connect.parse(p);
+          return member.connect(namespaces, policy);
+        },
         begin: (p: unknown) => {
           const { runId, plan } = hostRequests.begin.parse(p);
           return member.begin(runId, plan);
         },
+        device: (p: unknown) => member.device(hostRequests.device.parse(p).uuid),
+        clocks: () => ({ ownUs: ownNowUs(), realtimeUs: Date.now() * 1_000 }),
         inventory: (p: unknown) => member.inventory(hostRequests.label.parse(p).label),
         startLoad: () => member.startLoad(),
         stopLoad: () => member.stopLoad(),

@@ -10,6 +10,8 @@ import { hostModules } from './provision/host.js';
 
 /** Memory of each kind of node, MB. The OSD keeps the images in its own. */
 export const nodeMemoryMb = { ceph: 1_536, gateway: 640, host: 1_024 } as const;
+/** A monitor more on the `ceph` node, MB. */
+const furtherMonMb = 256;
 /** What the harness, QEMU itself and the page cache want besides the guests' memory, MB. */
 const overheadMb = 1_024;
 
@@ -27,6 +29,8 @@ export interface LabDesign {
 
 /** Version of the way in which machines are set up; a change makes old snapshots worthless. */
 const setupVersion = 1;
+/** Of the host while it is set up; each run sets its own, for which the same machines do. */
+const setupPolicy = 'numa';
 
 /** Resolves a plan to its machines: pure, so that two plans with the same lab have the same key. */
 export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): LabDesign {
@@ -38,7 +42,7 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   // One processor is enough for most, and cannot panic by patching code that another one runs (nodes.ts, boot).
   const cpus = accel === 'tcg' ? 1 : 2;
   const nodes: NodeSpec[] = [
-    { name: 'ceph', memoryMb: nodeMemoryMb.ceph, cpus, alsoKnownAs: ['mon', 'osd'], modules: [] },
+    { name: 'ceph', memoryMb: nodeMemoryMb.ceph + (machines.mons - 1) * furtherMonMb, cpus, alsoKnownAs: ['mon', ...Array.from({ length: machines.mons - 1 }, (_, i) => `mon${i + 2}`), 'osd'], modules: [] },
     ...gatewayNames.map((name) => ({ name, memoryMb: nodeMemoryMb.gateway, cpus: 1, modules: gatewayModules })),
     // On one processor the NVMe/TCP initiator blocks itself for seconds: its high-priority worker spins for as long as a
     // sender that it has preempted holds the queue's send lock (linux drivers/nvme/host/tcp.c, nvme_tcp_io_work).
@@ -46,7 +50,7 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   ];
   const images = topology.namespaces.map((n) => ({ name: n.image, megabytes: Math.ceil((n.blocks * n.blockSize) / 1_048_576) }));
   const ceph: CephSpec = {
-    auth: machines.auth, objectStore: 'memstore', storeMb: 256 + 2 * images.reduce((sum, i) => sum + i.megabytes, 0),
+    auth: machines.auth, mons: machines.mons, objectStore: 'memstore', storeMb: 256 + 2 * images.reduce((sum, i) => sum + i.megabytes, 0),
     pool: topology.pool, group: topology.group, gateways: gatewayNames, images,
     settings: {
       // A gateway takes the monitor for silent after `disconnectPanicMs`; with Ceph's default an answer to a beacon may take 15 beacons.
@@ -66,7 +70,7 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   const hosts = topology.hosts.map(({ name, hostNqn, hostId }) => ({
     name,
     config: {
-      name, hostNqn, hostId: uuidForm(hostId), nqn: topology.nqn, policy: shape.policy, ioQueues: shape.ioQueues, timers: shape.timers,
+      name, hostNqn, hostId: uuidForm(hostId), nqn: topology.nqn, policy: setupPolicy, ioQueues: shape.ioQueues, timers: shape.timers,
       digests: { header: shape.headerDigest, data: shape.dataDigest },
       controllers: fabrics.flatMap((fabric) => gatewayNames.map((gateway) => ({ gateway, fabric, traddr: addressOf(fabric, gateway), trsvcid: String(gatewayPort) }))),
     },

@@ -19,6 +19,9 @@ export interface QemuGatewayOptions {
   boot: () => Promise<void>;
   programs: GuestPrograms;
   config: Record<string, unknown>;
+  /** Addresses of the OSD and of the monitors, as the machine sees them. */
+  storeAddress: string;
+  monitorAddresses: readonly string[];
   /** Folder for the local end of its socket. */
   dir: string;
   onEvent: (event: NodeEvent | EventBody, errUs?: number) => void;
@@ -31,6 +34,8 @@ export interface QemuGatewayOptions {
 
 /** How long an end that was asked for may take until the supervisor has noted it. */
 const endMaxMs = 30_000;
+/** As RestartSec= of a systemd unit: long enough to keep a loop of restarts slow. */
+const restartDelayMs = 1_000;
 
 /** A gateway in its virtual machine: the kernel's target, run by a gateway agent that is a process with a pid there. */
 export class QemuGateway implements GatewayNode {
@@ -39,6 +44,9 @@ export class QemuGateway implements GatewayNode {
   #member: AttachedMember | undefined;
   #pid: number | undefined;
   #meant = false;
+  #starting: Promise<void> | undefined;
+  /** Its service manager's wish to start it again; aborted by whoever starts, kills or detaches it. */
+  #restart: AbortController | undefined;
 
   constructor(options: QemuGatewayOptions) {
     this.name = options.name;
@@ -64,7 +72,15 @@ export class QemuGateway implements GatewayNode {
     void member.closed.then(() => this.#onClosed(member));
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#restart?.abort();
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const { name, vm, programs, config } = this.#o;
     if (this.#pid !== undefined) return;
     const off = vm.identity === undefined;
@@ -90,6 +106,7 @@ export class QemuGateway implements GatewayNode {
   }
 
   async powerOff(): Promise<void> {
+    this.#restart?.abort();
     this.#meant = true;
     await this.#o.vm.kill();
     this.#member?.close();
@@ -117,8 +134,13 @@ export class QemuGateway implements GatewayNode {
     await this.#attached().request('listenerAdd');
   }
 
+  reachesStore(): Promise<boolean> {
+    return this.#reaches(this.#o.storeAddress);
+  }
+
   /** Lets go of the program; it goes on. */
   detach(): void {
+    this.#restart?.abort();
     this.#meant = true;
     this.#member?.close();
     this.#member = undefined;
@@ -139,12 +161,43 @@ export class QemuGateway implements GatewayNode {
       this.#note(signal === 'SIGKILL' ? 'killed' : 'exited', {
         ...(pid === undefined ? {} : { pid }), exitCode, signal, expected: end.kind === 'meant', ...('detail' in end && end.detail !== undefined ? { detail: end.detail } : {}),
       });
+      if (end.kind === 'by-rule') this.#restartSoon();
       if (end.kind === 'unexpected') this.#o.onBroken(`${this.name} ended unexpectedly (${signal ?? `exit code ${exitCode ?? 'unknown'}`})`);
     } catch (error) {
       // The connection may be gone before QEMU is.
       if (!this.powered()) return off();
       if (!meant) this.#o.onBroken(`${this.name}: its connection was lost and its end is not known: ${messageOf(error)}`);
     }
+  }
+
+  /**
+   * What its service manager does when it has ended itself: a new incarnation, a moment later, once the cluster can be
+   * reached (as a unit would wait in ExecStartPre=): a start that needs it would hang there.
+   */
+  #restartSoon(): void {
+    const restart = this.#restart = new AbortController();
+    const { signal } = restart;
+    void (async () => {
+      for (;;) {
+        await sleep(restartDelayMs, signal);
+        if (signal.aborted || !this.powered()) return;
+        const reached = await Promise.all([this.#o.storeAddress, ...this.#o.monitorAddresses].map((address) => this.#reaches(address)));
+        // A majority of the monitors would do; a start with one that cannot be reached is slow and no more.
+        if (signal.aborted || !reached[0] || !reached.slice(1).some(Boolean)) continue;
+        this.#starting ??= this.#start().finally(() => {
+          this.#starting = undefined;
+        });
+        await this.#starting;
+        return;
+      }
+    })().catch((error: unknown) => {
+      if (!signal.aborted && this.powered()) this.#o.onBroken(`${this.name} had ended itself and could not be started again: ${messageOf(error)}`);
+    });
+  }
+
+  async #reaches(address: string): Promise<boolean> {
+    if (!this.powered()) return false;
+    return (await this.#o.vm.ssh.exec(`ping -c 1 -W 1 ${address}`, { okCodes: 'any' })).exitCode === 0;
   }
 
   async #ended(): Promise<void> {

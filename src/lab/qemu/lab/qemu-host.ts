@@ -1,15 +1,20 @@
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
+import type { EventBody } from '../../../history/events.js';
 import type { AttachedMember } from '../../guest/attached-member.js';
 import { hostJournalPath } from '../../guest/host-config.js';
 import type { Plan } from '../../../plan/types.js';
 import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
+import { FioWorkload, type NodeClock } from '../../../workload/fio/index.js';
 import type { HostNode } from '../../types.js';
+import { SshFioRunner } from './ssh-fio-runner.js';
 import type { ExecStream, Ssh } from '../vm/ssh.js';
 
 /** Requests that wait for I/O: whoever asks has a limit of its own, and a system that hangs is a finding, no broken lab. */
 const ioRequestTimeoutMs = 3_600_000;
 const connectTimeoutMs = 120_000;
+/** Resolution of Date.now(). */
+const realtimeStepUs = 1_000;
 /** How long the rest of the journal may take to arrive once it is closed. */
 const journalRestMaxMs = 15_000;
 
@@ -21,6 +26,9 @@ export interface QemuHostOptions {
   runId: string;
   /** Where the journal goes on this machine. */
   journalFile: string;
+  runDir: string;
+  /** Takes what fio says as the host's. */
+  emit: (event: EventBody) => void;
 }
 
 /**
@@ -29,16 +37,26 @@ export interface QemuHostOptions {
  */
 export class QemuHost implements HostNode {
   readonly name: string;
+  readonly fio?: FioWorkload;
   readonly #o: QemuHostOptions;
   #journal: { fd: number; stream: ExecStream; bytes: () => number } | undefined;
 
   constructor(options: QemuHostOptions) {
     this.name = options.name;
     this.#o = options;
+    const { name, ssh, member, plan, runDir, emit } = options;
+    const jobs = (plan.fio ?? []).filter((job) => job.host === name);
+    if (jobs.length > 0) {
+      this.fio = new FioWorkload({
+        host: name, jobs, runDir, emit, runner: new SshFioRunner(ssh, () => this.#clocks()),
+        device: async (_nsid, uuid) => (await member.request<{ path: string }>('device', { uuid })).path,
+      });
+    }
   }
 
   async connect(): Promise<void> {
-    await this.#o.member.request('connect', { namespaces: this.#o.plan.topology.namespaces.map(({ uuid }) => uuid) }, connectTimeoutMs);
+    const { topology, shape } = this.#o.plan;
+    await this.#o.member.request('connect', { namespaces: topology.namespaces.map(({ uuid }) => uuid), policy: shape.policy }, connectTimeoutMs);
     await this.#o.member.request('begin', { runId: this.#o.runId, plan: this.#o.plan });
     this.#journal = this.#follow();
   }
@@ -77,6 +95,13 @@ export class QemuHost implements HostNode {
       await stream.ended;
       closeSync(fd);
     }
+  }
+
+  /** The guest's clocks by the estimate that its events are stamped with; its real-time clock is read in whole milliseconds. */
+  async #clocks(): Promise<NodeClock> {
+    const { shiftUs, errUs } = await this.#o.member.measureClock();
+    const { ownUs, realtimeUs } = await this.#o.member.request<{ ownUs: number; realtimeUs: number }>('clocks');
+    return { monotonicOffUs: -shiftUs, realtimeOffUs: realtimeUs + realtimeStepUs / 2 - (ownUs + shiftUs), errUs: errUs + realtimeStepUs };
   }
 
   #follow(): { fd: number; stream: ExecStream; bytes: () => number } {

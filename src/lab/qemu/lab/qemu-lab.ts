@@ -12,6 +12,7 @@ import type { LabOptions } from '../../provider.js';
 import type { HostNode, Lab, LinkNode, MonitorNode, Product, StoreNode } from '../../types.js';
 import type { LabDesign } from '../design.js';
 import type { Machines } from '../machines.js';
+import { addressOf, parseEndpoint } from '../network.js';
 import type { GuestPrograms } from '../programs.js';
 import { ClusterSession, type ClusterAccess } from './cluster.js';
 import { SwitchLinks } from './links.js';
@@ -110,7 +111,7 @@ export class QemuLab implements Lab {
       await Promise.all([
         ...design.gateways.map(async ({ name, config }) => {
           const gateway = new QemuGateway({
-            name, vm: machines.node(name), boot: () => machines.bootNode(name), programs, config, dir: machines.dir, startMaxMs: attachMaxMs,
+            name, vm: machines.node(name), boot: () => machines.bootNode(name), programs, config, storeAddress: addressOf('a', 'osd'), monitorAddresses: access.monHosts.map((each) => parseEndpoint(each).host), dir: machines.dir, startMaxMs: attachMaxMs,
             onEvent: (event, errUs) => this.#onGatewayEvent(name, event, errUs),
             onClock: (clock) => this.#onClock(name, clock),
             onBroken: (reason) => this.#break(reason),
@@ -127,7 +128,7 @@ export class QemuLab implements Lab {
         })(),
       ]);
       void this.#hostMember!.closed.then(() => this.#break(`${host.name}: its program in the guest ended`));
-      this.#host = new QemuHost({ name: host.name, member: this.#hostMember!, ssh: machines.node(host.name).ssh, plan, runId, journalFile: join(runDir, `journal-${host.name}.ppj`) });
+      this.#host = new QemuHost({ name: host.name, member: this.#hostMember!, ssh: machines.node(host.name).ssh, plan, runId, journalFile: join(runDir, `journal-${host.name}.ppj`), runDir, emit: (event) => this.#sink(host.name, event) });
       this.#observe(cluster);
 
       progress('soundness');

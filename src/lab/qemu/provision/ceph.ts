@@ -12,6 +12,8 @@ export type CephAuth = 'cephx' | 'none';
 
 export interface CephSpec {
   auth: CephAuth;
+  /** Monitors, all of them processes of the one node, each with an address of its own. Default: 1. */
+  mons?: number;
   objectStore: 'memstore' | 'bluestore';
   /** Size of the OSD's store; both kinds keep it in the guest's memory. */
   storeMb: number;
@@ -37,6 +39,7 @@ export interface CephCluster {
 const cleanMaxMs = 180_000;
 const monPort = 3_300;
 const osdId = 0;
+const monNames = ['a', 'b', 'c', 'd', 'e'] as const;
 /** Python modules of the mgr that it always loads unless told not to; the lab needs its statistics only, and each costs an emulated CPU seconds. */
 const disabledMgrModules = 'balancer crash devicehealth orchestrator pg_autoscaler progress rbd_support status telemetry volumes';
 
@@ -60,11 +63,21 @@ function makeEntities(spec: CephSpec, type: SecretType): CephEntity[] {
   ];
 }
 
+interface Mon { name: string; address: string; addresses: string }
+
+function monsOf({ mons = 1 }: CephSpec): Mon[] {
+  return monNames.slice(0, mons).map((name, index) => {
+    const address = addressOf('a', `mon${index + 1}`);
+    return { name, address, addresses: `[v2:${address}:${monPort},v1:${address}:6789]` };
+  });
+}
+
 export function cephConfig(spec: CephSpec, fsid: string): string {
+  const mons = monsOf(spec);
   const global: Record<string, string> = {
     fsid,
-    mon_host: `[v2:${monAddress}:${monPort},v1:${monAddress}:6789]`,
-    mon_initial_members: 'a',
+    mon_host: mons.map(({ addresses }) => addresses).join(','),
+    mon_initial_members: mons.map(({ name }) => name).join(','),
     public_network: networkOf('a'),
     auth_cluster_required: spec.auth, auth_service_required: spec.auth, auth_client_required: spec.auth,
     osd_pool_default_size: '1', osd_pool_default_min_size: '1', mon_allow_pool_size_one: 'true', mon_warn_on_pool_no_redundancy: 'false',
@@ -78,13 +91,13 @@ export function cephConfig(spec: CephSpec, fsid: string): string {
     log_to_stderr: 'false', log_flush_on_exit: 'true',
     ...spec.settings,
   };
-  const sections = { global, 'mon.a': { public_addr: monAddress }, [`osd.${osdId}`]: { public_addr: osdAddress, cluster_addr: osdAddress } };
+  const sections = { global, ...Object.fromEntries(mons.map(({ name, address }) => [`mon.${name}`, { public_addr: address }])), [`osd.${osdId}`]: { public_addr: osdAddress, cluster_addr: osdAddress } };
   return Object.entries(sections).map(([name, values]) => [`[${name}]`, ...Object.entries(values).map(([k, v]) => `${k} = ${v}`), ''].join('\n')).join('\n');
 }
 
 /**
- * Brings up a one-monitor cluster on a node: mon, mgr, one OSD, a pool with its images, and the gateways
- * known to NVMeofGwMon. The node needs the further names `mon` and `osd` (nodes.ts).
+ * Brings up a cluster on a node: its monitors, mgr, one OSD, a pool with its images, and the gateways
+ * known to NVMeofGwMon. The node needs the further names `mon` (`mon2` …) and `osd` (nodes.ts).
  *
  * ```
  *   config ─▶ mon ─▶ session ─┬─▶ mgr ────────────────╮
@@ -107,7 +120,12 @@ export async function provisionCeph(ssh: Ssh, spec: CephSpec, progress: NodeProg
   // Both only write files; the OSD's does not need a monitor.
   const osdMade = ssh.exec(`ceph-osd --mkfs -i ${osdId} --osd-uuid ${osdUuid}`, { timeoutMs: 120_000 });
   osdMade.catch(() => undefined);
-  await steps.run('ceph: mon', () => ssh.exec(`ceph-mon --mkfs -i a --keyring /etc/ceph/mkfs.keyring && ceph-mon -i a`, { timeoutMs: 120_000 }), logs('mon.a'));
+  const mons = monsOf(spec);
+  await steps.run('ceph: mon', () => ssh.exec([
+    `monmaptool --create --clobber --enable-all-features --fsid ${fsid} ${mons.map(({ name, addresses }) => `--addv ${name} '${addresses}'`).join(' ')} /etc/ceph/monmap >/dev/null`,
+    ...mons.map(({ name }) => `ceph-mon --mkfs -i ${name} --monmap /etc/ceph/monmap --keyring /etc/ceph/mkfs.keyring`),
+    ...mons.map(({ name }) => `ceph-mon -i ${name}`),
+  ].join(' && '), { timeoutMs: 60_000 + 60_000 * mons.length }), logs('mon.a'));
   const shell = await steps.run('ceph: session', () => MonShell.open(ssh), logs('mon.a'));
   const mgrStarted = ssh.exec('ceph-mgr -i x', { timeoutMs: 120_000 });
   mgrStarted.catch(() => undefined);
@@ -131,7 +149,7 @@ export async function provisionCeph(ssh: Ssh, spec: CephSpec, progress: NodeProg
     // exclusive-lock would let two gateways fight for an image; fencing here is the blocklist alone.
     `rbd create ${shellQuote(`${spec.pool}/${image.name}`)} --size ${image.megabytes}M --image-feature layering`
   )).join(' && '), { timeoutMs: 120_000 }));
-  return { fsid, auth: spec.auth, monHosts: [`${monAddress}:${monPort}`], entities, shell, times: steps.times };
+  return { fsid, auth: spec.auth, monHosts: mons.map(({ address }) => `${address}:${monPort}`), entities, shell, times: steps.times };
 }
 
 function configurationScript(spec: CephSpec, fsid: string, entities: ReadonlyMap<string, CephEntity>): string {
@@ -139,7 +157,7 @@ function configurationScript(spec: CephSpec, fsid: string, entities: ReadonlyMap
   const keyring = (name: string): string => keyringText([entities.get(name)!]);
   return [
     'set -e',
-    `mkdir -p /etc/ceph /var/log/ceph /run/ceph /var/lib/ceph/mon/ceph-a /var/lib/ceph/mgr/ceph-x /var/lib/ceph/osd/ceph-${osdId}`,
+    `mkdir -p /etc/ceph /var/log/ceph /run/ceph ${monsOf(spec).map(({ name }) => `/var/lib/ceph/mon/ceph-${name}`).join(' ')} /var/lib/ceph/mgr/ceph-x /var/lib/ceph/osd/ceph-${osdId}`,
     write('/etc/ceph/ceph.conf', cephConfig(spec, fsid)),
     // The monitor takes over every entity of this keyring when it makes its store.
     write('/etc/ceph/mkfs.keyring', keyringText([...entities.values()])),

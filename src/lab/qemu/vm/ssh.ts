@@ -120,9 +120,10 @@ export class Ssh {
   }
 
   /** Starts a command and hands over the bytes of its output as they come. */
-  pipe(command: string, onData: (chunk: Buffer) => void): ExecStream {
-    const child = spawn(this.#program(), [...this.#common(), 'root@127.0.0.1', '--', command], { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+  pipe(command: string, onData: (chunk: Buffer) => void, onErrorData: (chunk: Buffer) => void = () => undefined): ExecStream {
+    const child = spawn(this.#program(), [...this.#common(), 'root@127.0.0.1', '--', command], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
     child.stdout.on('data', onData);
+    child.stderr.on('data', onErrorData);
     return channelOf(child);
   }
 
