@@ -10,6 +10,8 @@ type InjectStep = Extract<Scenario['steps'][number], { do: 'inject' }>;
 function failover(name: string, title: string, description: string, fault: InjectStep['fault'], steps?: Scenario['steps']): Scenario {
   return {
     name, title, description,
+    // Beside the stamp workload, where the host has block devices: what everybody else would have run.
+    fio: [{ name: 'mix', sizeMiB: 2, rateIops: 10, queueDepth: 2 }], fioOptional: true,
     steps: [
       { do: 'phase', name: 'baseline' },
       { do: 'run', forMs: 2_000 },

@@ -12,6 +12,7 @@ import { history } from './history.js';
 import { integrity } from './integrity/index.js';
 import { inventory } from './inventory.js';
 import { membership } from './membership.js';
+import { pathPolicy } from './path-policy.js';
 import { selfWatch } from './self-watch.js';
 import { singleOptimized } from './single-optimized.js';
 import { checkThresholds } from './thresholds.js';
@@ -27,7 +28,7 @@ export type { CheckInput, CheckResult, Checker, Evidence, RunVerdict, Verdict } 
 
 /** All checkers, in the order in which a reader wants their verdicts: what was proved, then whether it can be believed. */
 export const allCheckers: readonly Checker[] = [
-  integrity, availability, fio, fioStalls, singleOptimized, haResponse, membership, agreement, convergence, inventory, faultTook, vacuity, selfWatch, history,
+  integrity, availability, fio, fioStalls, singleOptimized, haResponse, membership, agreement, pathPolicy, convergence, inventory, faultTook, vacuity, selfWatch, history,
 ];
 
 /** The checkers that have something to prove about a run of this plan. */
