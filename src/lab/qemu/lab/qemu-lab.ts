@@ -14,6 +14,7 @@ import type { LabDesign } from '../design.js';
 import type { Machines } from '../machines.js';
 import { addressOf, parseEndpoint } from '../network.js';
 import type { GuestPrograms } from '../programs.js';
+import { findingText } from '../vm/console.js';
 import { ClusterSession, type ClusterAccess } from './cluster.js';
 import { SwitchLinks } from './links.js';
 import { collectNodeLogs } from './node-logs.js';
@@ -211,7 +212,7 @@ export class QemuLab implements Lab {
   /** A machine that panics or ends breaks the lab, unless a fault has switched it off. */
   #watchMachines(): void {
     for (const vm of this.#ready!.machines.nodes.values()) {
-      void vm.broken.then(({ kind, line }) => this.#break([`${vm.name}: ${kind}: ${line}`, ...vm.consoleTail()].join('\n')));
+      void vm.broken.then((finding) => this.#break([`${vm.name}: ${findingText(finding)}`, ...vm.consoleTail()].join('\n')));
       if (this.#o.plan.topology.gateways.some(({ name }) => name === vm.name)) continue;
       void vm.exited.then(({ exitCode, signal }) => this.#break(`${vm.name}: its machine ended (${signal ?? `exit code ${exitCode ?? 'none'}`})`));
     }

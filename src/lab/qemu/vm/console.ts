@@ -14,6 +14,12 @@ const findings: readonly [RegExp, ConsoleFinding['kind']][] = [
   [/watchdog: BUG: soft lockup|blocked for more than \d+ seconds|rcu.*detected stalls|hard LOCKUP/i, 'hang'],
 ];
 
+/** A finding in words, after the name of the machine. */
+export function findingText({ kind, line }: ConsoleFinding): string {
+  const words = { panic: 'its kernel panicked', fatal: 'its initramfs gave up', oom: 'it ran out of memory (fewer or smaller namespaces, or fewer of what runs on it, need less)', hang: 'it hangs' };
+  return `${words[kind]}: ${line}`;
+}
+
 /** Pure; undefined for a line that tells nothing. */
 export function judgeConsoleLine(line: string): ConsoleFinding | undefined {
   for (const [pattern, kind] of findings) if (pattern.test(line)) return { kind, line };

@@ -12,7 +12,7 @@ import { endProcess, identityOf, type ProcessIdentity } from '../processes.js';
 import { socketPathMaxChars } from '../switch/protocol.js';
 import { findProgram, runTool } from '../tools.js';
 import { cardId, managementNetdev, parseForwardedPort, qemuArguments, stateNode, type VmNetwork, type VmPaths } from './arguments.js';
-import { ConsoleFollower, judgeConsoleLine, parseMilestone, type ConsoleFinding } from './console.js';
+import { ConsoleFollower, findingText, judgeConsoleLine, parseMilestone, type ConsoleFinding } from './console.js';
 import type { LabKeys } from './keys.js';
 import { QmpClient } from './qmp.js';
 import { roleArchive, type Role } from './role.js';
@@ -295,8 +295,9 @@ export class QemuVm {
     const finding = judgeConsoleLine(line);
     if (finding === undefined) return;
     this.#findings.push(finding);
-    // A hang that the guest's watchdog sees may only be a busy machine; a panic never is.
-    if (finding.kind === 'panic' || finding.kind === 'fatal') this.#break(finding);
+    // A hang that the guest's watchdog sees may only be a busy machine; the others never are. What the kernel ends for
+    // memory may be the thing under test: what it does afterwards proves nothing.
+    if (finding.kind !== 'hang') this.#break(finding);
   }
 
   #step(step: string): void {
@@ -323,7 +324,7 @@ export class QemuVm {
   #bootError(outcome: ConsoleFinding | VmExit | { tooLong: string }): PathproofError {
     const details = [...this.consoleTail(), ...logTail(this.qemuLog, 5)];
     const reached = Object.keys(this.times).filter((s) => !s.startsWith('guest:')).at(-1) ?? 'power-on';
-    if ('kind' in outcome) return infraError('VM_PANIC', `${this.name}: ${outcome.kind} after step "${reached}": ${outcome.line}`, { details, hint: `the whole console: ${this.serialLog}` });
+    if ('kind' in outcome) return infraError('VM_PANIC', `${this.name}: after step "${reached}" ${findingText(outcome)}`, { details, hint: `the whole console: ${this.serialLog}` });
     if ('tooLong' in outcome) return infraError('VM_BOOT', `${this.name}: ${outcome.tooLong}, last step "${reached}"`, { details, hint: `is the machine overloaded or out of memory? The whole console: ${this.serialLog}` });
     return infraError('VM_ENDED', `${this.name}: QEMU ended while booting (${outcome.signal ?? `exit code ${outcome.exitCode ?? 'none'}`}), last step "${reached}"`, { details, hint: `its own words: ${this.qemuLog}` });
   }
