@@ -137,6 +137,17 @@ describe('FaultBoard', () => {
     expect(events.map((e) => e.phase)).toEqual(['injecting', 'injected', 'confirmed']);
   });
 
+  it('injects nothing at a target whose last heal nobody has seen yet, and does not wait for other targets', async () => {
+    const lab = new HollowLab();
+    const { faults, step, events } = board(lab, 'partition.host');
+    await faults.inject(step);
+    await faults.heal('f', 'gone');
+    await faults.inject({ ...step, id: 'other', target: 'gw2' });
+    expect(events.some(({ id, phase }) => id === 'f' && phase.startsWith('heal-'))).toBe(false);
+    await faults.inject({ ...step, id: 'next' });
+    expect(events.filter(({ id, phase }) => (id === 'f' && phase === 'heal-unconfirmed') || (id === 'next' && phase === 'injecting')).map(({ id }) => id)).toEqual(['f', 'next']);
+  });
+
   it('does not wait for a system to come back on which another fault still acts', async () => {
     const lab = new HollowLab();
     const { faults, step, events } = board(lab, 'gateway.kill');

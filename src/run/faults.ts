@@ -26,6 +26,8 @@ interface ActiveFault { step: InjectStep; driver: FaultDriver; context: FaultCon
 export class FaultBoard {
   readonly #active = new Map<string, ActiveFault>();
   readonly #unconfirmed: Promise<void>[] = [];
+  /** Heals that nobody has confirmed yet, by their targets. */
+  readonly #healing = new Map<string, Promise<void>>();
   readonly #deps: FaultBoardDeps;
 
   constructor(deps: FaultBoardDeps) {
@@ -43,6 +45,8 @@ export class FaultBoard {
     if (name === undefined) throw infraError('UNKNOWN_FAULT', `no fault is named ${step.fault}`, { hint: `Faults: ${faultNames.join(', ')}` });
     const missing = faultSpecs[name].requires.filter((ability) => !this.#deps.lab.abilities.has(ability));
     if (missing.length > 0) throw infraError('MISSING_ABILITY', `${name} needs ${missing.join(', ')}, which this lab does not have`);
+    // What this one does to the target would hide whether the last one is gone.
+    await this.#healing.get(step.target);
     const { lab, view, plan, signal } = this.#deps;
     const alone = (): boolean => ![...this.#active.values()].some((other) => other.step.id !== step.id && other.step.target === step.target);
     const context: FaultContext = {
@@ -88,6 +92,12 @@ export class FaultBoard {
       if (confirmation === null) this.#emit(fault.step, 'heal-unconfirmed', 'harness', 'no independent observer saw it in time');
       else this.#emit(fault.step, 'heal-confirmed', confirmation.observer, confirmation.evidence);
     });
+    const { target } = fault.step;
+    const before = this.#healing.get(target);
+    const settled = Promise.allSettled([before, confirmed]).then(() => {
+      if (this.#healing.get(target) === settled) this.#healing.delete(target);
+    });
+    this.#healing.set(target, settled);
     return this.#now(confirmed, confirm);
   }
 

@@ -133,6 +133,13 @@ describe('ha-response', () => {
   it('does not ask for the fencing of clients that an earlier incarnation had', async () => {
     const run = healthyRun().add(20, { type: 'store.state', epoch: 1, blocklist: [], clients: [{ address: '127.0.0.1:0/7', name: 'gw1', fenced: false }], droppedWrites: 0 });
     expect((await check(run)).verdict).toBe('pass');
+    // One that was started again while it was ACTIVE, faster than the monitor could miss it.
+    const rebooted = healthyRun().add(500, { type: 'node', name: 'gw1', role: 'gateway', state: 'killed', pid: 1 }).add(510, { type: 'node', name: 'gw1', role: 'gateway', state: 'started', pid: 2 });
+    rebooted.change('store.state', ({ clients }, ms) => ms < 500 && clients.some(({ name }) => name === 'gw1'), ({ clients }) => ({ clients: clients.map((client) => (client.name === 'gw1' ? { ...client, address: '127.0.0.1:0/7' } : client)) }));
+    rebooted.add(520, { type: 'store.state', epoch: 1, blocklist: [], clients: [{ address: '127.0.0.1:0/7', name: 'gw1', fenced: false }, { address: '127.0.0.1:0/11', name: 'gw1', fenced: false }], droppedWrites: 0 });
+    expect((await check(rebooted)).verdict).toBe('pass');
+    rebooted.change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')) }));
+    expect((await check(rebooted)).summary).toContain("had not fenced gw1's 127.0.0.1:0/11");
   });
 
   it('is unknown where the fencing cannot be seen', async () => {

@@ -73,16 +73,21 @@ export interface Fencing {
 /**
  * `owner` was ACTIVE from `sinceUs` on; the takeover gateway entered WAIT_BLOCKLIST_CMPL at `beganUs` and became
  * ACTIVE at `activeUs`. The store's state is sampled, so the first sample at or after `activeUs` decides; blocklist
- * entries do not expire within a run. Clients of an earlier incarnation of the owner, gone before it was ACTIVE, are
- * not what this takeover has to fence.
+ * entries do not expire within a run. Clients of an earlier incarnation of the owner, gone before it was ACTIVE or before
+ * the owner's process was last started, are not what this takeover has to fence: the dead send nothing.
  */
 export function fencingOf(events: readonly HistoryEvent[], { gateway, sinceUs }: { gateway: string; sinceUs: number }, beganUs: number, activeUs: number): Fencing {
   const addresses = new Set<string>();
+  const startedUs = eventsOf(events, 'node').findLast(({ name, state, tUs }) => name === gateway && state === 'started' && tUs < beganUs)?.tUs ?? -Infinity;
+  const earlier = new Set<string>();
   for (const state of eventsOf(events, 'store.state')) {
     const mine = state.clients.filter(({ name }) => name === gateway || (name.startsWith(gateway) && /^[:/.#@-]/.test(name.slice(gateway.length))));
     if (state.tUs < beganUs) {
       if (state.tUs <= sinceUs) addresses.clear();
-      for (const { address, fenced } of mine) if (!fenced && !state.blocklist.includes(address)) addresses.add(address);
+      for (const { address, fenced } of mine) {
+        if (state.tUs < startedUs) earlier.add(address);
+        else if (!earlier.has(address) && !fenced && !state.blocklist.includes(address)) addresses.add(address);
+      }
     } else if (state.tUs >= activeUs) {
       const unfenced = [...addresses].filter((address) => !state.blocklist.includes(address) && !mine.some((client) => client.address === address && client.fenced));
       return { addresses: [...addresses], unfenced, sampleUs: state.tUs, event: state.seq };
