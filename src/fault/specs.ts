@@ -50,6 +50,11 @@ export interface FaultSpec {
   target: TargetState;
   /** Writes may be half-way at the target while their path fails over: the scenario has to show that newer data overtook some of them. */
   holdsWrites?: true;
+  /**
+   * Writes that the target has taken from hosts stay under way to the store until the heal. What fences them is the
+   * blocklist; but NVMeofGwMon blocklists nobody when a group goes *back* to its owner.
+   */
+  hangsAtStore?: true;
   consequences: FaultConsequences;
 }
 
@@ -157,6 +162,7 @@ export const faultSpecs: Record<FaultName, FaultSpec> = {
     description: 'No byte passes between the gateway and the store, in either direction; its beacons still reach the monitor. NVMeofGwMon does not look at a gateway’s store connection: no failover is expected, and I/O hangs until the heal. A known gap of the design, recorded as it is.',
     requires: ['link.gateway-store'],
     target: 'hangs',
+    hangsAtStore: true,
     consequences: {
       stalls: [
         { when: 'inject', bound: 'storeResume', untilHeal: true, reason: 'a gateway that still sends beacons stays the owner, so that I/O waits for the store to come back (ceph-nvmeof: no failover for an OSD-only partition)' },
@@ -231,6 +237,7 @@ export const faultSpecs: Record<FaultName, FaultSpec> = {
     description: 'The store takes the gateway’s writes in and does not execute them, as a slow OSD would; reads go on. Healed by letting it execute what it holds, in order: if the gateway was blocklisted meanwhile, none of it may land.',
     requires: ['store.hold'],
     target: 'hangs',
+    hangsAtStore: true,
     holdsWrites: true,
     consequences: {
       stalls: [{ when: 'inject', bound: 'storeResume', untilHeal: true, reason: 'a gateway that still sends beacons stays the owner, so that writes wait for the store' }],

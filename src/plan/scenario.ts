@@ -71,6 +71,8 @@ const stepSchema = z.discriminatedUnion('do', [
     faults: z.array(z.enum(faultNames)).min(1).optional(),
     /** `one` (default): some gateway is always left alone. `none`: all of them may be hit at once. */
     spare: z.enum(['one', 'none']).optional(),
+    /** true: also let faults that hang writes at the store meet failbacks, where NVMeofGwMon's design loses data (docs/LABS.md). Default: such a fault comes alone, with everything at home. */
+    hangOverFailback: z.boolean().optional(),
   }),
   z.discriminatedUnion('what', [
     /** Waits until another gateway serves the groups of the fault's target. */

@@ -57,6 +57,31 @@ describe('a random schedule', () => {
     expect(all).toBe(true);
   });
 
+  it('lets a fault that hangs writes at the store come alone, with everything at home, unless it is asked not to', () => {
+    const hanging = (name: string): boolean => faultSpecs[name as keyof typeof faultSpecs].hangsAtStore === true;
+    let seen = 0;
+    for (let i = 0; i < 40; i++) {
+      const plan = planOf(`s${i}`, { forMs: 30_000, concurrent: 3, spare: 'none' });
+      walk(plan, (active) => {
+        const faults = [...active.values()].map(({ fault }) => fault);
+        if (new Set(faults).size > 1) expect(faults.some(hanging)).toBe(false);
+      });
+      plan.steps.forEach((step, at) => {
+        if (step.do !== 'inject' || !hanging(step.fault)) return;
+        const before = plan.steps.slice(0, at).findLast((other) => other.do !== 'inject');
+        // Nothing was injected before it and its companions.
+        if (before === undefined) return;
+        expect(before).toMatchObject({ do: 'await', condition: { kind: 'home' } });
+        seen += 1;
+      });
+    }
+    expect(seen).toBeGreaterThan(20);
+    const mixed = Array.from({ length: 40 }, (_, i) => planOf(`s${i}`, { forMs: 30_000, concurrent: 3, spare: 'none', hangOverFailback: true }));
+    let met = false;
+    for (const plan of mixed) walk(plan, (active) => (met ||= active.size > 1 && [...active.values()].some(({ fault }) => hanging(fault)) && new Set([...active.values()].map(({ fault }) => fault)).size > 1));
+    expect(met).toBe(true);
+  });
+
   it('draws only what it may', () => {
     const plan = planOf('x', { forMs: 30_000, faults: ['gateway.remove'] });
     expect(plan.steps.filter((step) => step.do === 'inject').every((step) => step.fault === 'gateway.remove')).toBe(true);

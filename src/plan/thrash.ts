@@ -1,4 +1,4 @@
-import { faultNames, type FaultName } from '../fault/specs.js';
+import { faultNames, faultSpecs, type FaultName } from '../fault/specs.js';
 import type { Random } from '../util/random.js';
 import { missingAbilities } from './lab-abilities.js';
 import type { ScenarioStep } from './scenario.js';
@@ -25,9 +25,13 @@ interface Active { id: string; fault: FaultName; target: string; untilMs: number
  * A gateway has one of these faults at a time: two at one process would mostly hide each other. Removals come one
  * at a time, since a monitor that is left with gateways under removal only forgets them all, as NVMeofGwMon does.
  * The host can withhold the data of one set of writes at a time.
+ *
+ * A fault that hangs writes at the store comes alone, after everything is at home: a group that goes back to its owner
+ * meanwhile takes nobody's access away, and what hung lands later, over newer data. That is how NVMeofGwMon is made, and
+ * a schedule that hits it again and again would find nothing else (`hangOverFailback` asks for it).
  */
 export function thrashSteps(step: ThrashStep, topology: Topology, lab: LabKind, random: Random, prefix: string): PlanStep[] {
-  const { forMs, concurrent = 2, spare = 'one' } = step;
+  const { forMs, concurrent = 2, spare = 'one', hangOverFailback = false } = step;
   const faults = (step.faults ?? faultNames).filter((fault) => missingAbilities(fault, lab).length === 0);
   const steps: PlanStep[] = [];
   let active: Active[] = [];
@@ -38,14 +42,16 @@ export function thrashSteps(step: ThrashStep, topology: Topology, lab: LabKind, 
   };
   for (let atMs = 0; atMs < forMs;) {
     heal(active.filter(({ untilMs }) => untilMs <= atMs));
-    if (new Set(active.map(({ id }) => id.split('-')[0])).size < concurrent && random.percent(injectPercent)) {
-      const possible = faults.filter((name) => mayJoin(name, active));
+    const alone = (name: FaultName): boolean => !hangOverFailback && faultSpecs[name].hangsAtStore === true;
+    if (!active.some(({ fault }) => alone(fault)) && new Set(active.map(({ id }) => id.split('-')[0])).size < concurrent && random.percent(injectPercent)) {
+      const possible = faults.filter((name) => mayJoin(name, active) && (active.length === 0 || !alone(name)));
       const fault = possible.length === 0 ? undefined : random.pick(possible);
       const free = topology.gateways.map(({ name }) => name).filter((name) => !active.some(({ target }) => target === name));
       const room = spare === 'one' ? topology.gateways.length - 1 - active.length : free.length;
       const targets = fault === undefined ? [] : chooseTargets(fault, free, Math.max(0, room), topology, random);
       if (fault !== undefined && targets.length > 0) {
         count += 1;
+        if (alone(fault) && count > 1) steps.push({ do: 'await', condition: { kind: 'home' }, bound: '' });
         const untilMs = atMs + random.pick(lastsMs);
         for (const target of targets) {
           const id = `${prefix}n${count}-${target}`;

@@ -5,8 +5,12 @@ import type { TopologyNamespace } from '../plan/types.js';
 import { Findings } from './result.js';
 import { takeoversOf } from './takeovers.js';
 import { allowanceWindows, eventsOf, faultRecords, healUs, healedUs, injectUs } from './timeline.js';
+import type { Period } from './timeline.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, runStartUs } from './words.js';
+
+/** Any load that is worth the name has reads and writes in so much time. */
+const stretchMinUs = 500_000;
 
 interface Stretch {
   name: string;
@@ -68,6 +72,9 @@ function stretchesOf(input: CheckInput, { anaGroup }: TopologyNamespace): Stretc
   const hanging = allowanceWindows(plan, events, plan.expect.stalls).filter(({ untilUs, groups }) => untilUs !== undefined && groups.includes(anaGroup));
   // Where faults overlap it is not known who serves a group in between: I/O has to be there before and after all of it.
   const overlapping = new Set(plan.expect.stalls.filter(({ bound }) => bound.startsWith('overlap')).map(({ fault }) => fault));
+  // A random schedule leaves what time it leaves: where I/O may wait for all of it, there is nothing to demand.
+  const random = new Set(plan.steps.flatMap((step) => (step.do === 'inject' && step.random === true ? [step.id] : [])));
+  const waits = allowanceWindows(plan, events, plan.expect.stalls).filter(({ groups }) => groups.includes(anaGroup));
   const stretches: Stretch[] = [];
   for (const [i, fault] of faults.entries()) {
     const earlierGoneUs = Math.max(-Infinity, ...faults.slice(0, i).map(({ goneUs }) => goneUs));
@@ -83,7 +90,20 @@ function stretchesOf(input: CheckInput, { anaGroup }: TopologyNamespace): Stretc
     }
     if (fault.goneUs < nextUs && fault.goneUs < Infinity && !(inside && nextUs < Infinity)) stretches.push({ name: `after ${fault.id}`, fromUs: fault.goneUs, toUs: nextUs });
   }
-  return stretches;
+  return random.size === 0 ? stretches : stretches.filter((stretch) => timeOutsideUs(stretch, waits) >= stretchMinUs);
+}
+
+/** The part of a stretch that lies in none of the windows. */
+function timeOutsideUs({ fromUs, toUs }: Stretch, windows: readonly Period[]): number {
+  let reachedUs = fromUs;
+  let outsideUs = 0;
+  for (const window of [...windows].sort((a, b) => a.fromUs - b.fromUs)) {
+    if (window.toUs <= reachedUs) continue;
+    if (window.fromUs >= toUs) break;
+    outsideUs += Math.max(0, window.fromUs - reachedUs);
+    reachedUs = window.toUs;
+  }
+  return outsideUs + Math.max(0, toUs - reachedUs);
 }
 
 /** Returns the number of operations in the stretch. */
