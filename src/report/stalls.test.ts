@@ -4,7 +4,7 @@ import { reportStalls, stallVerdict } from './stalls.js';
 
 const stall = (more: Partial<Stall>): Stall => ({
   host: 'host1', nsUuid: 'u', nsid: 3, fromUs: 1_000_000, toUs: 5_000_000, endedBy: undefined, anaGroup: 1, durationUs: 4_000_000, fault: undefined, reason: undefined,
-  boundName: 'quiet-stall', boundUs: 300_000, excessUs: 3_700_000, loopDelayUs: 0, judgement: 'over', ...more,
+  boundName: 'quiet-stall', boundUs: 300_000, excessUs: 3_700_000, loopDelayUs: 0, lateMaxUs: 0, judgement: 'over', ...more,
 });
 
 describe('stalls for the report', () => {

@@ -30,7 +30,7 @@ export interface ReportStall {
   /** The fault (or none) that explains it, in words. */
   attribution: string;
   /** The checker's word (verify/stalls.ts); without it the length is compared with `allowedMs`. */
-  judgement?: 'within' | 'over' | 'doubtful';
+  judgement?: 'within' | 'over' | 'doubtful' | 'hidden';
 }
 
 /** Everything that the HTML report of one run is made from. All times are in the harness's clock. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { availability } from './availability.js';
 import { listStalls } from './stalls.js';
+import { read } from './testing/journal.js';
 import { healthyRun, moments as m } from './testing/healthy-run.js';
 import { startUs, t } from './testing/run.js';
 import type { DraftRun } from './testing/run.js';
@@ -100,6 +101,22 @@ describe('availability', () => {
     const result = await availability.check(run.input);
     expect(result.verdict).toBe('unknown');
     expect(result.summary).toMatch(/too long, but the measuring process itself stood still for 2\d\d\.\d ms of it/);
+  });
+
+  it('is unknown when a stall may have begun earlier than the host could tell', async () => {
+    // 501 ms as measured, of 600: a read is outstanding when another one's completion is timed, after `silentMs` in which the host wrote nothing.
+    const silent = (silentMs: number): DraftRun => {
+      const run = healthyRun().removeOps(({ ns, fromUs, toUs }) => (ns === 0 && fromUs < t(1_300) && toUs! > t(640)) || (fromUs < t(799) && toUs! > t(799 - silentMs)));
+      run.ops.push(read(1, t(640), t(1_300), { ns: 0 }), read(1, t(645), t(799), { ns: 0 }));
+      return run;
+    };
+    const stoodStill = (run: DraftRun, delayUs: number): DraftRun => run.change('self.watch', ({ process }, ms) => process === 'host1' && ms > 750 && ms <= 1_000, () => ({ loopDelayMaxUs: delayUs }));
+    expect((await availability.check(silent(150).input)).verdict).toBe('pass');
+    expect((await availability.check(stoodStill(silent(150), 90_000).input)).verdict).toBe('pass');
+    const result = await availability.check(stoodStill(silent(150), 148_000).input);
+    expect(result).toMatchObject({ verdict: 'unknown', summary: expect.stringMatching(/host1 stood still for 14\d\.\d ms when it began, so that it may have been too long$/) as string });
+    // Whoever writes all the time stands still at no time, whatever the watch says of the quarter of a second around it.
+    expect((await availability.check(stoodStill(silent(1), 148_000).input)).verdict).toBe('pass');
   });
 
   it('does not excuse it by a delay that is too short, at another time, or of a gateway that was busy with itself', async () => {

@@ -45,6 +45,8 @@ export const availability: Checker = {
         findings.failInTime(`${describe(stall)}: ${ms(stall.excessUs)} too long`, times, { excessUs: stall.excessUs });
       } else if (stall.judgement === 'doubtful') {
         findings.unknown(`${describe(stall)}: ${ms(stall.excessUs)} too long, but the measuring process itself stood still for ${ms(stall.loopDelayUs)} of it`, times);
+      } else if (stall.judgement === 'hidden') {
+        findings.unknown(`${describe(stall)}; but ${stall.host} stood still for ${ms(stall.loopDelayUs)} when it began, so that it may have been too long`, times);
       } else if ((shown += 1) <= shownMax) {
         findings.note(`${describe(stall)}: within`, times);
       }

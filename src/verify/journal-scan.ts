@@ -21,6 +21,11 @@ export interface RawStall {
   nsid: number;
   fromUs: number;
   toUs: number;
+  /**
+   * How late the completion that it begins with may have been timed, at most: the host's journal was silent until shortly
+   * before, for so long. 0: it begins with an invocation.
+   */
+  lateMaxUs: number;
   /** The completion that ended it; undefined: it lasted to the end of the journal. */
   endedBy: { op: number; path: string | null } | undefined;
 }
@@ -83,6 +88,7 @@ interface NamespaceState {
   outstanding: number;
   /** Begin of the current interval without an ok completion; -1: nothing is outstanding. */
   sinceUs: number;
+  lateMaxUs: number;
   /** The last end of an operation that was not ok, while nothing else was outstanding. */
   lastEndUs: number;
   /** Where the last operation was counted: the next one nearly always belongs to the same cell. */
@@ -127,6 +133,25 @@ function endOfRun(events: readonly HistoryEvent[]): number {
   return eventsOf(events, 'run.end').at(-1)?.tUs ?? events.at(-1)?.tUs ?? -Infinity;
 }
 
+/** A process that stood still handles what came meanwhile in one go; that takes no longer than this. */
+const burstMaxUs = 100_000;
+
+/** The silences of one journal: a process that stands still writes nothing, and then times all that came meanwhile at its end. */
+class Silence {
+  #lastUs = -Infinity;
+  #long = { fromUs: -Infinity, toUs: -Infinity };
+
+  record(tUs: number): void {
+    // The longest one of late counts: a burst has small gaps, too.
+    if (tUs - this.#lastUs > this.#long.toUs - this.#long.fromUs || tUs - this.#long.toUs > burstMaxUs) this.#long = { fromUs: this.#lastUs, toUs: tUs };
+    this.#lastUs = tUs;
+  }
+
+  lateMaxUs(tUs: number): number {
+    return Number.isFinite(this.#long.fromUs) ? tUs - this.#long.fromUs : 0;
+  }
+}
+
 class ScanFold {
   readonly #edges: readonly number[];
   readonly #endUs: number;
@@ -152,12 +177,14 @@ class ScanFold {
 
   beginJournal(header: JournalHeader): { record(record: JournalRecord): void; end(): void } {
     const open = new Map<number, { record: InvokeRecord; segment: number }>();
-    const states: NamespaceState[] = header.namespaces.map(() => ({ outstanding: 0, sinceUs: -1, lastEndUs: 0, cell: undefined, cellPath: null }));
+    const states: NamespaceState[] = header.namespaces.map(() => ({ outstanding: 0, sinceUs: -1, lateMaxUs: 0, lastEndUs: 0, cell: undefined, cellPath: null }));
+    const silence = new Silence();
     let segment = 0;
     const record = (each: JournalRecord): void => {
       const { tUs } = each;
       while (segment < this.#edges.length && this.#edges[segment]! <= tUs) segment += 1;
       if (tUs > this.#lastRecordUs) this.#lastRecordUs = tUs;
+      silence.record(tUs);
       if (each.kind === 'invoke') {
         const state = states[each.ns];
         if (state === undefined) return;
@@ -165,21 +192,24 @@ class ScanFold {
         this.#operations += 1;
         if (each.purpose === 'audit') return;
         state.outstanding += 1;
-        if (state.sinceUs < 0) state.sinceUs = tUs;
+        if (state.sinceUs < 0) {
+          state.sinceUs = tUs;
+          state.lateMaxUs = 0;
+        }
         return;
       }
       const invoke = open.get(each.op);
       if (invoke === undefined) return;
       open.delete(each.op);
       if (invoke.record.purpose === 'audit') return this.#audit(header, invoke.record, each);
-      this.#complete(header, states[invoke.record.ns]!, invoke, each, segment);
+      this.#complete(header, states[invoke.record.ns]!, invoke, each, segment, silence);
     };
     const end = (): void => {
       this.#unfinished += open.size;
       for (const [ns, state] of states.entries()) {
         if (state.sinceUs < 0) continue;
         const toUs = state.outstanding > 0 ? Math.max(this.#endUs, this.#lastRecordUs) : state.lastEndUs;
-        this.#stall({ host: header.host, nsUuid: header.namespaces[ns]!.uuid, nsid: header.namespaces[ns]!.nsid, fromUs: state.sinceUs, toUs, endedBy: undefined });
+        this.#stall({ host: header.host, nsUuid: header.namespaces[ns]!.uuid, nsid: header.namespaces[ns]!.nsid, fromUs: state.sinceUs, lateMaxUs: state.lateMaxUs, toUs, endedBy: undefined });
       }
     };
     return { record, end };
@@ -221,7 +251,7 @@ class ScanFold {
     }
   }
 
-  #complete(header: JournalHeader, state: NamespaceState, invoke: { record: InvokeRecord; segment: number }, record: CompleteRecord, segment: number): void {
+  #complete(header: JournalHeader, state: NamespaceState, invoke: { record: InvokeRecord; segment: number }, record: CompleteRecord, segment: number, silence: Silence): void {
     const { tUs } = record;
     const { uuid, nsid } = header.namespaces[invoke.record.ns]!;
     state.outstanding -= 1;
@@ -240,9 +270,10 @@ class ScanFold {
     }
     this.#completedOk += 1;
     if (tUs - state.sinceUs >= this.#floorUs) {
-      this.#stall({ host: header.host, nsUuid: uuid, nsid, fromUs: state.sinceUs, toUs: tUs, endedBy: { op: record.op, path: record.path } });
+      this.#stall({ host: header.host, nsUuid: uuid, nsid, fromUs: state.sinceUs, lateMaxUs: state.lateMaxUs, toUs: tUs, endedBy: { op: record.op, path: record.path } });
     }
     state.sinceUs = state.outstanding > 0 ? tUs : -1;
+    state.lateMaxUs = silence.lateMaxUs(tUs);
     const { purpose, what, nlb } = invoke.record;
     if (purpose !== 'load' && purpose !== 'probe') {
       const key = `${purpose}:${uuid}`;

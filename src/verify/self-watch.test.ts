@@ -25,14 +25,14 @@ describe('self-watch', () => {
     plan.shape.timers = { ...plan.shape.timers, katoMs: 5000 };
     expect(loopDelayLimitUs(plan)).toBe(200_000);
     plan.shape.timers = { ...plan.shape.timers, beaconGraceMs: 7000 };
-    expect(loopDelayLimitUs(plan)).toBe(300_000);
+    expect(loopDelayLimitUs(plan)).toBe(600_000);
   });
 
   it('asks of a gateway on the kernel’s target only what its beacons need', () => {
     const { plan } = healthyRun();
     plan.shape.timers = { ...plan.shape.timers, katoMs: 5000, beaconGraceMs: 7000 };
     plan.platform = { accel: 'tcg', emulationFactor: 10, fabrics: 2, machines: { debianSuite: 'forky', cephMajor: null, auth: 'none', mons: 1 } };
-    expect([loopDelayLimitUs(plan, 'gateway'), loopDelayLimitUs(plan, 'host')]).toEqual([1_250_000, 300_000]);
+    expect([loopDelayLimitUs(plan, 'gateway'), loopDelayLimitUs(plan, 'host')]).toEqual([1_250_000, 600_000]);
   });
 
   it.each(['harness', 'host1', 'gw2', 'monitor', 'store'])('is unknown when %s stood still', async (process) => {

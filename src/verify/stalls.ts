@@ -9,8 +9,10 @@ import type { CheckInput } from './types.js';
  * - `within`: no longer than its bound.
  * - `over`: too long.
  * - `doubtful`: too long, but the process that measured it stood still meanwhile, long enough to explain it.
+ * - `hidden`: short enough as measured, but the completion that it begins with was timed by a process that stood still:
+ *   the truth may be too long.
  */
-export type StallJudgement = 'within' | 'over' | 'doubtful';
+export type StallJudgement = 'within' | 'over' | 'doubtful' | 'hidden';
 
 /** One stall and what it was measured against. */
 export interface Stall extends RawStall {
@@ -24,7 +26,7 @@ export interface Stall extends RawStall {
   boundUs: number;
   /** By how much it is too long; ≤ 0: it isn't. */
   excessUs: number;
-  /** How long the event loops of the host's or the harness's process stood still during it. */
+  /** How long the event loops of the host's or the harness's process stood still during it; `hidden`: the host's when it began. */
   loopDelayUs: number;
   judgement: StallJudgement;
 }
@@ -49,8 +51,11 @@ export async function listStalls(input: CheckInput): Promise<Stall[]> {
     const durationUs = stall.toUs - stall.fromUs;
     const quietUs = quiet.ms * 1000;
     const best = measureStall(windows, anaGroup, stall, quietUs);
-    const loopDelayUs = best.excessUs > 0 ? stoodStillUs(watches, stall) : 0;
-    const judgement = best.excessUs <= 0 ? 'within' : best.excessUs <= loopDelayUs ? 'doubtful' : 'over';
+    const stoodUs = Math.max(0, ...watches.filter(({ process, fromUs, toUs }) => process === stall.host && fromUs <= stall.fromUs && stall.fromUs <= toUs).map(({ loopDelayMaxUs }) => loopDelayMaxUs));
+    const beforeUs = Math.min(stall.lateMaxUs, stoodUs);
+    const hidden = best.excessUs <= 0 && beforeUs > 0 && measureStall(windows, anaGroup, { fromUs: stall.fromUs - beforeUs, toUs: stall.toUs }, quietUs).excessUs > 0;
+    const loopDelayUs = best.excessUs > 0 ? stoodStillUs(watches, stall) : hidden ? beforeUs : 0;
+    const judgement = hidden ? 'hidden' : best.excessUs <= 0 ? 'within' : best.excessUs <= loopDelayUs ? 'doubtful' : 'over';
     const { window } = best;
     return {
       ...stall, anaGroup, durationUs, fault: window?.fault, reason: window?.reason,

@@ -53,6 +53,7 @@ function stallWord(judged: StallVerdict, excessUs: number): Markup {
   switch (judged) {
     case 'within': return html`<td class="ok">✓ within</td>`;
     case 'over': return html`<td class="bad">✕ over by ${formatSpan(excessUs)}</td>`;
+    case 'hidden': return html`<td>? the host stood still when it began: it may have been too long</td>`;
     case 'doubtful': return html`<td>? over by ${formatSpan(excessUs)}, but the harness stood still meanwhile</td>`;
   }
 }

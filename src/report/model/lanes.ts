@@ -153,7 +153,7 @@ function stallSegments(context: LaneContext): Map<number, Segment[]> {
   for (const stall of context.stalls) {
     const segment: Segment = {
       fromUs: stall.fromUs - context.t0Us, toUs: stall.toUs - context.t0Us,
-      state: `ns:stall-${stallVerdict(stall)}`,
+      state: `ns:stall-${stallVerdict(stall) === 'hidden' ? 'doubtful' : stallVerdict(stall)}`,
       detail: `allowed ${formatSpan(stall.allowedMs * 1_000)}, ${stall.attribution}`, layer: 1,
     };
     entryOf(byNamespace, stall.ns, () => []).push(segment);
