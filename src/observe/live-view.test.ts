@@ -14,7 +14,7 @@ const io = (nsid: number, fromUs: number, writes: number): HistoryEvent => stamp
 
 describe('LiveView', () => {
   it('asks one live controller of a gateway, and all that are live', () => {
-    const view = new LiveView();
+    const view = new LiveView(['host1']);
     const second = (ana: 'optimized' | 'inaccessible', controllerState: 'live' | 'connecting' = 'live'): HistoryEvent => ({ ...path('gw1', 1, ana, controllerState), path: 'gw1n1-b' }) as HistoryEvent;
     view.apply(path('gw1', 1, 'optimized'));
     view.apply(second('inaccessible'));
@@ -26,7 +26,7 @@ describe('LiveView', () => {
   });
 
   it('forgets a dead controller once another has its address', () => {
-    const view = new LiveView();
+    const view = new LiveView(['host1']);
     const controller = (name: string, state: 'live' | 'dead', address: string): HistoryEvent => stamped({ type: 'host.controller', host: 'host1', controller: name, gateway: 'gw1', address, cntlid: 1, state });
     for (const event of [controller('nvme0', 'live', 'a:1'), controller('nvme1', 'live', 'b:1'), controller('nvme0', 'dead', 'a:1')]) view.apply(event);
     expect(view.controllersOf('gw1')).toEqual(['dead', 'live']);
@@ -35,7 +35,7 @@ describe('LiveView', () => {
   });
 
   it('names an owner only if all its paths of the group are optimized on a live controller, and nobody else’s are', () => {
-    const view = new LiveView();
+    const view = new LiveView(['host1']);
     expect(view.ownerOf(1)).toBeNull();
     for (const event of [path('gw1', 1, 'optimized'), path('gw1', 2, 'optimized'), path('gw2', 1, 'inaccessible')]) view.apply(event);
     expect(view.ownerOf(1)).toBe('gw1');
@@ -50,7 +50,7 @@ describe('LiveView', () => {
   });
 
   it('sums the I/O rates of the namespaces and forgets nothing of another one', () => {
-    const view = new LiveView();
+    const view = new LiveView(['host1']);
     view.apply(io(1, 0, 50));
     view.apply(io(2, 0, 150));
     expect(view.iops).toBe(600);
@@ -60,7 +60,7 @@ describe('LiveView', () => {
   });
 
   it('sums the rates of the fio jobs that run', () => {
-    const view = new LiveView();
+    const view = new LiveView(['host1']);
     const id = { host: 'host1', phase: 'main' as const };
     const stats = (job: string, readIops: number, writeIops: number): HistoryEvent => stamped({ type: 'fio.stats', ...id, job, elapsedMs: 1, reads: 0, writes: 0, bytesRead: 0, bytesWritten: 0, readIops, writeIops, errors: 0 });
     expect(view.fioIops).toBeUndefined();
@@ -73,7 +73,7 @@ describe('LiveView', () => {
   });
 
   it('wakes a waiter by the event that makes its condition true, and gives up at the limit or when aborted', async () => {
-    const view = new LiveView();
+    const view = new LiveView(['host1']);
     const never = new AbortController();
     const waiting = view.waitFor(() => view.ownerOf(1) === 'gw1', 60_000, never.signal);
     view.apply(path('gw1', 1, 'optimized'));

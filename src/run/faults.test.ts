@@ -26,11 +26,11 @@ class HollowLab {
     listeners: () => Promise.resolve(['a:1']), powerOff: () => this.#note('powerOff'), powered: () => true, alive: (pid: number) => Promise.resolve(processStartTime(pid) !== undefined),
     removeListeners: () => this.#note('removeListeners'), addListeners: () => this.#note('addListeners'),
   }]));
-  readonly host = {
+  readonly hosts = new Map([['host1', {
     name: 'host1',
     holdWrites: () => this.#note('holdWrites').then(() => [{ nsid: 1, slba: 0, nlb: 1 }]),
     releaseWrites: () => this.#note('releaseWrites').then(() => ({ sent: 1, dropped: 0 })),
-  };
+  }]]);
   readonly store = { holdWrites: () => this.#note('store hold'), releaseWrites: () => this.#note('store release').then(() => 1) };
   readonly monitor = { command: (c: Record<string, unknown>) => this.#note(String(c['prefix'])).then(() => ({ code: 0, status: '', output: '' })) };
   readonly links = { cut: (link: string) => this.#note(`cut ${link}`), heal: (link: string) => this.#note(`heal ${link}`) };
@@ -43,7 +43,7 @@ const confirmTimeoutMs = 300;
 
 function board(lab: HollowLab, fault: (typeof faultNames)[number], plan: Plan = planOf(fault)) {
   const events: Extract<EventBody, { type: 'fault' }>[] = [];
-  const view = new LiveView();
+  const view = new LiveView(['host1']);
   const abort = new AbortController();
   const faults = new FaultBoard({ lab: lab as unknown as Lab, view, plan, signal: abort.signal, emit: (e) => e.type === 'fault' && events.push(e), confirmTimeoutMs });
   const step = plan.steps.find((s): s is Extract<PlanStep, { do: 'inject' }> => s.do === 'inject')!;
