@@ -24,7 +24,7 @@ export interface Stall extends RawStall {
   boundUs: number;
   /** By how much it is too long; ≤ 0: it isn't. */
   excessUs: number;
-  /** How long the event loops of the host's or the harness's process stood still during it. */
+  /** How long the event loops of its host's or the harness's process stood still during it. */
   loopDelayUs: number;
   judgement: StallJudgement;
 }
@@ -49,7 +49,8 @@ export async function listStalls(input: CheckInput): Promise<Stall[]> {
     const durationUs = stall.toUs - stall.fromUs;
     const quietUs = quiet.ms * 1000;
     const best = measureStall(windows, anaGroup, stall, quietUs);
-    const loopDelayUs = best.excessUs > 0 ? stoodStillUs(watches, stall) : 0;
+    const own = watches.filter(({ process }) => process === stall.host || process === 'harness');
+    const loopDelayUs = best.excessUs > 0 ? stoodStillUs(own, stall) : 0;
     const judgement = best.excessUs <= 0 ? 'within' : best.excessUs <= loopDelayUs ? 'doubtful' : 'over';
     const { window } = best;
     return {
