@@ -49,6 +49,39 @@ describe('LiveView', () => {
     expect(view.ownerOf(1)).toBe('gw2');
   });
 
+  it('asks every host: a group has an owner only where all see the same one, and the others’ paths of the same name are not theirs', () => {
+    const view = new LiveView(['host1', 'host2']);
+    const at2 = (event: HistoryEvent): HistoryEvent => ({ ...event, host: 'host2' }) as HistoryEvent;
+    view.apply(path('gw1', 1, 'optimized'));
+    // One that has said nothing sees nothing.
+    expect([view.ownerOf(1), view.optimizedAt(1), view.optimizedFor('host1', 1)]).toEqual([null, [], ['gw1']]);
+    view.apply(at2(path('gw1', 1, 'optimized')));
+    expect([view.ownerOf(1), view.optimizedAt(1)]).toEqual(['gw1', ['gw1']]);
+    view.apply(at2(path('gw1', 1, 'inaccessible')));
+    view.apply(at2(path('gw2', 1, 'optimized')));
+    expect([view.ownerOf(1), view.optimizedAt(1), view.optimizedFor('host2', 1)]).toEqual([null, [], ['gw2']]);
+    view.apply(path('gw2', 1, 'optimized'));
+    // All see gw2, and one sees gw1 as well: two owners.
+    expect([view.ownerOf(1), view.optimizedAt(1)]).toEqual([null, ['gw2']]);
+    view.apply(path('gw1', 1, 'inaccessible'));
+    expect(view.ownerOf(1)).toBe('gw2');
+  });
+
+  it('calls a gateway connected only if each host has live controllers there', () => {
+    const view = new LiveView(['host1', 'host2']);
+    const controller = (host: string, name: string, state: 'live' | 'connecting' | 'dead', address = 'a:1'): HistoryEvent => stamped({ type: 'host.controller', host, controller: name, gateway: 'gw1', address, cntlid: 1, state });
+    view.apply(controller('host1', 'nvme0', 'live'));
+    expect([view.connectedTo('gw1'), view.connectedTo('gw1', 'some')]).toEqual([false, false]);
+    view.apply(controller('host2', 'nvme0', 'live'));
+    expect([view.connectedTo('gw1'), view.controllersOf('gw1')]).toEqual([true, ['live', 'live']]);
+    view.apply(controller('host2', 'nvme1', 'connecting', 'b:1'));
+    expect([view.connectedTo('gw1'), view.connectedTo('gw1', 'some')]).toEqual([false, true]);
+    // What is dead at an address is replaced by a new controller of the same host only.
+    view.apply(controller('host2', 'nvme0', 'dead'));
+    view.apply(controller('host1', 'nvme4', 'live'));
+    expect(view.controllersOf('gw1')).toEqual(['live', 'live', 'dead', 'connecting']);
+  });
+
   it('sums the I/O rates of the namespaces and forgets nothing of another one', () => {
     const view = new LiveView(['host1']);
     view.apply(io(1, 0, 50));
