@@ -78,8 +78,8 @@ async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Fi
   findings.metrics[`${fault}.group${group}AnaChanges`] = changes;
   findings.metrics['anaChangesPerFailoverMax'] = Math.max(findings.metrics['anaChangesPerFailoverMax'] ?? 0, changes);
   const through: string[] = [];
-  for (const each of seen) {
-    const words = await ioThroughTaker(input, takeover, each, members, findings);
+  for (const { name } of plan.topology.hosts) {
+    const words = await ioThroughTaker(input, takeover, seen.find(({ host }) => host === name)!, members, findings);
     if (words === undefined) return;
     if (words !== '') through.push(words);
   }
