@@ -34,6 +34,7 @@ Examples:
   $ pathproof run
   $ pathproof run suites/failover.suite.ts --filter partition
   $ pathproof run smoke --seed 4f2a9c10 --gateways 4 --ana-groups 4 --namespaces 8
+  $ pathproof run smoke --hosts 2
   $ pathproof run smoke --defect gateway.tear-write      must fail: the harness has to find it
   $ pathproof run repro.json                             a plan as it is stored, e.g. by pathproof shrink
   $ pathproof run failover --junit junit.xml --json > verdicts.json`)

@@ -43,7 +43,7 @@ export function holdDataDriver(context: FaultContext): FaultDriver {
     },
     heal: async () => {
       if (released === undefined) {
-        const sums = await Promise.all(owners.map(({ host }) => host.releaseWrites?.() ?? { sent: 0, dropped: 0 }));
+        const sums = await Promise.all(owners.map(async ({ host }) => (await host.releaseWrites?.()) ?? { sent: 0, dropped: 0 }));
         released = { sent: sums.reduce((sum, { sent }) => sum + sent, 0), dropped: sums.reduce((sum, { dropped }) => sum + dropped, 0) };
       }
       return `sent the data of ${released.sent} held write(s), ${released.dropped} had no connection any more`;

@@ -97,7 +97,7 @@ describe('FaultBoard', () => {
   it('cuts every host off, and takes the cut for confirmed once none of them has a live controller', async () => {
     const lab = new HollowLab().addHost('host2');
     const { faults, step, events, view } = board(lab, 'partition.host', planOf('partition.host', 2));
-    const at2 = (state: 'live' | 'connecting'): HistoryEvent => ({ ...controllerLost, host: 'host2', state }) as HistoryEvent;
+    const at2 = (state: 'live' | 'connecting'): HistoryEvent => ({ ...controllerLost, host: 'host2', state });
     view.apply(controllerLost);
     view.apply(at2('live'));
     await faults.inject({ ...step, confirm: 'later' });

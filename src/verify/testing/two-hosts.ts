@@ -1,4 +1,4 @@
-import { DraftRun, type DraftEvent } from './run.js';
+import type { DraftEvent, DraftRun } from './run.js';
 import { healthyRun } from './healthy-run.js';
 
 /** Further controller ids of host2: no two controllers of a subsystem share one. */
