@@ -7,7 +7,7 @@ import { labKinds, type LabKind } from '../plan/types.js';
 import { shellQuote } from './package.js';
 
 /** Options of every command that resolves a plan. */
-export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none'; mons?: number }
+export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; hosts?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none'; mons?: number }
 
 export function addPlanOptions(command: Command): Command {
   return command
@@ -15,6 +15,7 @@ export function addPlanOptions(command: Command): Command {
     .addOption(new Option('--lab <kind>', 'where to run').choices(labKinds).default('loopback'))
     .option('--filter <text>', 'only scenarios whose name or title contains it')
     .addOption(new Option('--gateways <n>', 'gateways of the lab (1–16)').argParser(integer(1, 16)))
+    .addOption(new Option('--hosts <n>', 'hosts of the lab, each with paths to all namespaces and load on its own (1–8)').argParser(integer(1, 8)))
     .addOption(new Option('--namespaces <n>', 'namespaces of the subsystem (1–1024)').argParser(integer(1, 1_024)))
     .addOption(new Option('--ana-groups <n>', 'ANA groups the namespaces are spread over (1–16, at most one per gateway)').argParser(integer(1, 16)))
     .addOption(new Option('--defect <name...>', 'switch on defects of the loopback lab, to see them found').choices(defectNames))
@@ -29,6 +30,7 @@ export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
   return {
     seed: flags.seed ?? randomBytes(4).toString('hex'), lab: flags.lab,
     ...(flags.gateways === undefined ? {} : { gateways: flags.gateways }),
+    ...(flags.hosts === undefined ? {} : { hosts: flags.hosts }),
     ...(flags.namespaces === undefined ? {} : { namespaces: flags.namespaces }),
     ...(flags.anaGroups === undefined ? {} : { anaGroups: flags.anaGroups }),
     ...(flags.timeScale === undefined ? {} : { timeScale: flags.timeScale }),
@@ -46,6 +48,7 @@ export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
 export function planArguments(options: PlanOptions): string {
   const words = ['--seed', options.seed, '--lab', options.lab];
   if (options.gateways !== undefined) words.push('--gateways', String(options.gateways));
+  if (options.hosts !== undefined) words.push('--hosts', String(options.hosts));
   if (options.namespaces !== undefined) words.push('--namespaces', String(options.namespaces));
   if (options.anaGroups !== undefined) words.push('--ana-groups', String(options.anaGroups));
   if (options.timeScale !== undefined) words.push('--time-scale', String(options.timeScale));

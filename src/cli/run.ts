@@ -34,6 +34,7 @@ Examples:
   $ pathproof run
   $ pathproof run suites/failover.suite.ts --filter partition
   $ pathproof run smoke --seed 4f2a9c10 --gateways 4 --ana-groups 4 --namespaces 8
+  $ pathproof run smoke --hosts 2
   $ pathproof run smoke --defect gateway.tear-write      must fail: the harness has to find it
   $ pathproof run repro.json                             a plan as it is stored, e.g. by pathproof shrink
   $ pathproof run failover --junit junit.xml --json > verdicts.json`)
@@ -75,7 +76,7 @@ async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
 
 /** A stored plan (repro.json, plan.json) is run as it is: nothing of it can be changed from the command line. */
 function planJob(file: string, flags: RunFlags): Job {
-  const given = (['seed', 'filter', 'gateways', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons'] as const).filter((name) => flags[name] !== undefined);
+  const given = (['seed', 'filter', 'gateways', 'hosts', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons'] as const).filter((name) => flags[name] !== undefined);
   if (given.length > 0) throw usageError('PLAN_IS_FIXED', `${file} is a plan: --${given[0]!.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} cannot change it`, 'Run its suite to choose anything else.');
   const plan = readPlanFile(file);
   return { lab: plan.lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}` };

@@ -106,7 +106,7 @@ function sizeOf(plan: Plan): string {
   const faults = plan.steps.filter((step) => step.do === 'inject').length;
   const waitMs = plan.steps.reduce((sum, step) => sum + (step.do === 'run' ? step.forMs : 0), 0);
   const { shape, workload } = plan;
-  return `${faults} fault(s), ${shape.gateways} gateway(s), ${shape.namespaces} namespace(s), ${waitMs} ms of load, queue depth ${workload.queueDepth}, ${workload.workingSetBlocks} blocks`;
+  return `${faults} fault(s), ${shape.gateways} gateway(s), ${shape.hosts ?? 1} host(s), ${shape.namespaces} namespace(s), ${waitMs} ms of load, queue depth ${workload.queueDepth}, ${workload.workingSetBlocks} blocks`;
 }
 
 function readVerdict(dir: string): RunVerdict {

@@ -1,4 +1,5 @@
-import type { GatewayNode, Lab } from '../lab/types.js';
+import { hostOf } from '../plan/hosts.js';
+import type { GatewayNode, HostNode, Lab } from '../lab/types.js';
 import type { LiveView } from '../observe/live-view.js';
 import type { Plan } from '../plan/types.js';
 
@@ -38,6 +39,21 @@ export function gatewayOf(context: FaultContext): GatewayNode {
   const gateway = context.lab.gateways.get(context.target);
   if (gateway === undefined) throw new Error(`the lab has no gateway ${context.target}`);
   return gateway;
+}
+
+/** The hosts in words, as whoever saw something. */
+export function allHosts(context: FaultContext): string {
+  return [...context.lab.hosts.keys()].join(', ');
+}
+
+/** The hosts that do I/O on these namespaces, each with its own of them, in the order of the plan. */
+export function hostsOf(context: FaultContext, nsids: readonly number[]): { host: HostNode; nsids: number[] }[] {
+  const { topology } = context.plan;
+  const wanted = topology.namespaces.filter(({ nsid }) => nsids.includes(nsid));
+  return [...context.lab.hosts.values()].flatMap((host) => {
+    const own = wanted.filter((namespace) => hostOf(topology, namespace) === host.name).map(({ nsid }) => nsid);
+    return own.length === 0 ? [] : [{ host, nsids: own }];
+  });
 }
 
 /** Namespaces with load whose ANA group belongs to the target. */

@@ -1,5 +1,5 @@
 import { nowUs, sleep } from '../util/clock.js';
-import { gatewayOf, loadedNamespaces, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
+import { allHosts, gatewayOf, hostsOf, loadedNamespaces, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
 import { ioResumed, ioStopped, processRuns, waitFor } from './observing.js';
 
 /** Writes to hold per namespace unless the step says otherwise: enough to matter, few enough to leave the load its queue. */
@@ -8,23 +8,25 @@ const perNamespaceDefault = 2;
 const heldForMs = 300;
 
 /**
- * The host has sent the command and got the R2T, and withholds the data. When the command times out, the host
- * gives the path up and goes on elsewhere, while the old association stays as it is, as if the network still
- * had what was on its way. The heal sends the data on it. `params`: `group` (the ANA group whose namespaces
- * are meant; default: the target's own), `perNamespace`.
+ * Each host that loads the namespaces has sent the command and got the R2T, and withholds the data. When the
+ * command times out, the host gives the path up and goes on elsewhere, while the old association stays as it is, as if
+ * the network still had what was on its way. The heal sends the data on it. `params`: `group` (the ANA group whose
+ * namespaces are meant; default: the target's own), `perNamespace`.
  */
 export function holdDataDriver(context: FaultContext): FaultDriver {
-  const { host } = context.lab;
   const gateway = gatewayOf(context);
   const { group, perNamespace = perNamespaceDefault } = context.params;
   const nsids = group === undefined ? loadedNamespaces(context) : context.plan.topology.namespaces.filter((n) => n.anaGroup === group && !n.idle).map((n) => n.nsid);
+  const owners = hostsOf(context, nsids);
   let held = 0;
   let released: { sent: number; dropped: number } | undefined;
   const waiting = (): number => context.view.gatewayState(gateway.name)?.awaitingData ?? 0;
   return {
     inject: async () => {
-      if (host.holdWrites === undefined) throw new Error(`${host.name} cannot hold writes`);
-      const writes = await host.holdWrites(gateway.name, nsids, Number(perNamespace));
+      const writes = (await Promise.all(owners.map(({ host, nsids: own }) => {
+        if (host.holdWrites === undefined) throw new Error(`${host.name} cannot hold writes`);
+        return host.holdWrites(gateway.name, own, Number(perNamespace));
+      }))).flat();
       held = writes.length;
       return `withholding the data of ${held} write(s): ${writes.map((w) => `namespace ${w.nsid} LBA ${w.slba}–${w.slba + w.nlb - 1}`).join(', ')}`;
     },
@@ -40,8 +42,11 @@ export function holdDataDriver(context: FaultContext): FaultDriver {
       return null;
     },
     heal: async () => {
-      released ??= await host.releaseWrites?.();
-      return `sent the data of ${released?.sent ?? 0} held write(s), ${released?.dropped ?? 0} had no connection any more`;
+      if (released === undefined) {
+        const sums = await Promise.all(owners.map(async ({ host }) => (await host.releaseWrites?.()) ?? { sent: 0, dropped: 0 }));
+        released = { sent: sums.reduce((sum, { sent }) => sum + sent, 0), dropped: sums.reduce((sum, { dropped }) => sum + dropped, 0) };
+      }
+      return `sent the data of ${released.sent} held write(s), ${released.dropped} had no connection any more`;
     },
     confirmHealed: async () => {
       if (await waitFor(context, () => waiting() < Math.max(1, held))) {
@@ -85,14 +90,15 @@ export function holdStoreDriver(context: FaultContext): FaultDriver {
 }
 
 /**
- * A hold of a gateway that carries none of the group's I/O holds nothing, and the host shows why. `group` 0: the
- * target's own. Null: the host does send I/O through it.
+ * A hold of a gateway that carries none of the group's I/O holds nothing, and the hosts show why. `group` 0: the
+ * target's own. Null: some host does send I/O through it.
  */
 function nothingThrough(context: FaultContext, group: number): Confirmation {
   const own = context.plan.topology.gateways.find((g) => g.name === context.target)?.anaGroup ?? 0;
   const meant = group === 0 ? own : group;
-  if (context.view.optimizedAt(meant).includes(context.target)) return null;
-  return { observer: context.lab.host.name, evidence: `nothing to hold: the host has no optimized path at ${context.target} for ANA group ${meant}` };
+  const hosts = [...context.lab.hosts.keys()];
+  if (hosts.some((host) => context.view.optimizedFor(host, meant).includes(context.target))) return null;
+  return { observer: allHosts(context), evidence: `nothing to hold: ${hosts.length > 1 ? 'no host has an' : 'the host has no'} optimized path at ${context.target} for ANA group ${meant}` };
 }
 
 async function storeHoldsNothing({ lab, target }: FaultContext): Promise<Confirmation> {

@@ -1,5 +1,5 @@
 import { nowUs, sleep } from '../util/clock.js';
-import { gatewayOf, loadedNamespaces, type Confirmation, type FaultContext } from './driver.js';
+import { allHosts, gatewayOf, hostsOf, loadedNamespaces, type Confirmation, type FaultContext } from './driver.js';
 
 /**
  * What observers other than the injector see of a fault: through the host, the monitor, the operating system.
@@ -15,12 +15,16 @@ export function waitFor(context: FaultContext, condition: () => boolean): Promis
   return context.view.waitFor(condition, context.confirmTimeoutMs, context.signal);
 }
 
+function possessive({ lab }: FaultContext): string {
+  return lab.hosts.size > 1 ? 'the hosts’' : 'the host’s';
+}
+
 export async function hostLost(context: FaultContext, also: string): Promise<Confirmation> {
   const lost = await waitFor(context, () => {
     const states = context.view.controllersOf(context.target);
     return states.length > 0 && states.every((state) => state !== 'live');
   });
-  return lost ? { observer: context.lab.host.name, evidence: `${also}the host’s controllers of ${context.target} are ${context.view.controllersOf(context.target).join(', ')}` } : null;
+  return lost ? { observer: allHosts(context), evidence: `${also}${possessive(context)} controllers of ${context.target} are ${context.view.controllersOf(context.target).join(', ')}` } : null;
 }
 
 /**
@@ -55,10 +59,10 @@ export async function monitorHeard(context: FaultContext): Promise<Confirmation>
   return { observer: context.target, evidence: `${context.target} heard from the monitor ${silentMs} ms ago, but ${missing(context)}` };
 }
 
-/** The host has a live controller at the target, whatever the monitor thinks of it. */
+/** Each host has a live controller at the target, whatever the monitor thinks of it. */
 export function hostConnected(context: FaultContext): Confirmation {
-  if (!context.view.controllersOf(context.target).includes('live')) return null;
-  return { observer: context.lab.host.name, evidence: `the host has a live controller at ${context.target} again` };
+  if (!context.view.connectedTo(context.target, 'some')) return null;
+  return { observer: allHosts(context), evidence: `${context.lab.hosts.size > 1 ? 'each' : 'the'} host has a live controller at ${context.target} again` };
 }
 
 /** Cut off from the store: I/O through the gateway stands still; or, where none goes through it, the gateway itself cannot reach the store. */
@@ -98,7 +102,7 @@ const probePauseMs = 200;
 function missing(context: FaultContext): string {
   const states = context.view.controllersOf(context.target);
   const availability = context.view.monitor.find((g) => g.id === context.target)?.availability;
-  return `the host’s controllers of it are ${states.join(', ') || 'none'} and the monitor says ${availability ?? 'nothing'}`;
+  return `${possessive(context)} controllers of it are ${states.join(', ') || 'none'} and the monitor says ${availability ?? 'nothing'}`;
 }
 
 /** Longer than the monitor ever lets a gateway wait for an answer to its beacons (mon_nvmeofgw_beacons_till_ack = 15), milliseconds. */
@@ -107,12 +111,9 @@ function monitorSilenceMs(context: FaultContext): number {
 }
 
 async function hostReconnected(context: FaultContext): Promise<Confirmation> {
-  const back = await waitFor(context, () => {
-    const states = context.view.controllersOf(context.target);
-    return states.length > 0 && states.every((state) => state === 'live')
-      && context.view.monitor.find((g) => g.id === context.target)?.availability === 'AVAILABLE';
-  });
-  return back ? { observer: `${context.lab.host.name}, monitor`, evidence: `the host’s controllers of ${context.target} are live and the monitor says AVAILABLE` } : null;
+  const back = await waitFor(context, () => context.view.connectedTo(context.target)
+    && context.view.monitor.find((g) => g.id === context.target)?.availability === 'AVAILABLE');
+  return back ? { observer: `${allHosts(context)}, monitor`, evidence: `${possessive(context)} controllers of ${context.target} are live and the monitor says AVAILABLE` } : null;
 }
 
 /** Cut off from the monitor: the monitor has declared it down, or else the gateway itself hears nothing any more. */
@@ -124,13 +125,18 @@ export async function monitorLost(context: FaultContext): Promise<Confirmation> 
   return { observer: context.target, evidence: `${context.target} has heard nothing from the monitor for ${silentMs} ms, and the monitor has not declared it down` };
 }
 
+/** The hosts whose I/O it is, in words. */
+function loaders(context: FaultContext, nsids: readonly number[]): string {
+  return hostsOf(context, nsids).map(({ host }) => host.name).join(', ');
+}
+
 export async function ioStopped(context: FaultContext, sinceUs: number): Promise<Confirmation> {
   const namespaces = loadedNamespaces(context);
   const stopped = namespaces.length > 0 && await waitFor(context, () => namespaces.every((nsid) => {
     const io = context.view.ioSince(nsid, sinceUs);
     return io !== undefined && io.reads + io.writes === 0 && io.inflight > 0;
   }));
-  return stopped ? { observer: context.lab.host.name, evidence: `a whole window without a completion while commands were outstanding on namespace(s) ${namespaces.join(', ')}` } : null;
+  return stopped ? { observer: loaders(context, namespaces), evidence: `a whole window without a completion while commands were outstanding on namespace(s) ${namespaces.join(', ')}` } : null;
 }
 
 export async function ioResumed(context: FaultContext, sinceUs: number): Promise<Confirmation> {
@@ -139,5 +145,5 @@ export async function ioResumed(context: FaultContext, sinceUs: number): Promise
     const io = context.view.ioSince(nsid, sinceUs);
     return io !== undefined && io.writes > 0;
   }));
-  return resumed ? { observer: context.lab.host.name, evidence: `writes complete again on namespace(s) ${namespaces.join(', ')}` } : null;
+  return resumed ? { observer: loaders(context, namespaces), evidence: `writes complete again on namespace(s) ${namespaces.join(', ')}` } : null;
 }

@@ -60,6 +60,8 @@ export interface FaultSpec {
 
 const failback = { when: 'heal', bound: 'failbackStall', reason: 'failback has a designed window with no optimized path, and the host reconnects to the returned gateway only after its reconnect delay' } as const;
 
+const silentOverlap = { when: 'inject', bound: 'silentOverlap', reason: 'nobody resets the host’s connections: it takes the silent gateway’s paths for optimized until it misses a keep-alive, while another gateway may be optimized already' } as const;
+
 export const faultSpecs: Record<FaultName, FaultSpec> = {
   'gateway.kill': {
     name: 'gateway.kill',
@@ -88,7 +90,7 @@ export const faultSpecs: Record<FaultName, FaultSpec> = {
         { when: 'inject', bound: 'silentLossStall', reason: 'nobody resets the host’s connections: it has to miss keep-alives or time its commands out, while the monitor misses beacons' },
         failback,
       ],
-      overlaps: [],
+      overlaps: [silentOverlap],
       takeover: { expected: true, reason: 'a gateway that sends no beacons is declared down after the grace' },
       takeoverBound: 'silentLossAwait',
       boots: true,
@@ -138,7 +140,7 @@ export const faultSpecs: Record<FaultName, FaultSpec> = {
         { when: 'inject', bound: 'silentStall', reason: 'the host leaves the path when its keep-alive is not answered, the monitor promotes another gateway when it misses beacons' },
         failback,
       ],
-      overlaps: [{ when: 'heal', bound: 'zombieOverlap', reason: 'the gateway goes on as it was stopped, optimized, until it hears from the store or the monitor' }],
+      overlaps: [silentOverlap, { when: 'heal', bound: 'zombieOverlap', reason: 'the gateway goes on as it was stopped, optimized, until it hears from the store or the monitor' }],
       takeover: { expected: true, reason: 'a gateway that sends no beacons is declared down after the grace' },
       takeoverBound: 'silentAwait',
     },

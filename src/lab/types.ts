@@ -64,6 +64,7 @@ export interface Product {
   components: Record<string, string>;
 }
 
+/** One initiator: it has paths to everything, and does I/O on the namespaces that the plan gives it (plan/hosts.ts). */
 export interface HostNode {
   readonly name: string;
   /** Absent where the host has no block devices that fio could open. */
@@ -120,7 +121,8 @@ export interface StoreNode {
 export interface Lab {
   readonly abilities: ReadonlySet<Ability>;
   readonly gateways: ReadonlyMap<string, GatewayNode>;
-  readonly host: HostNode;
+  /** By name, in the order of the plan; empty until the lab is up. */
+  readonly hosts: ReadonlyMap<string, HostNode>;
   readonly monitor: MonitorNode;
   readonly links: LinkNode;
   readonly store: StoreNode;

@@ -1,6 +1,6 @@
 import type { AnaStateName, ControllerStateName, HistoryEvent, MonitorGatewayView } from '../history/events.js';
 
-interface PathView { gateway: string; nsUuid: string; nsid: number; anaGroup: number; ana: AnaStateName; controllerState: ControllerStateName }
+interface PathView { host: string; gateway: string; nsUuid: string; nsid: number; anaGroup: number; ana: AnaStateName; controllerState: ControllerStateName }
 interface IoView { atUs: number; fromUs: number; reads: number; writes: number; inflight: number }
 
 /**
@@ -9,8 +9,10 @@ interface IoView { atUs: number; fromUs: number; reads: number; writes: number; 
  * stored history.
  */
 export class LiveView {
+  readonly #hosts: readonly string[];
+  /** By host and path, which two hosts may name alike. */
   readonly #paths = new Map<string, PathView>();
-  readonly #controllers = new Map<string, { gateway: string; address: string; state: ControllerStateName; sinceUs: number }>();
+  readonly #controllers = new Map<string, { host: string; gateway: string; address: string; state: ControllerStateName; sinceUs: number }>();
   readonly #io = new Map<number, IoView>();
   readonly #gatewayStates = new Map<string, Extract<HistoryEvent, { type: 'gw.state' }>>();
   readonly #waiters = new Set<() => void>();
@@ -23,18 +25,23 @@ export class LiveView {
   iops = 0;
   bytesPerSecond = 0;
 
+  /** `hosts`: of the lab. What is asked of all of them does not hold for one that has said nothing. */
+  constructor(hosts: readonly string[]) {
+    this.#hosts = hosts;
+  }
+
   apply(event: HistoryEvent): void {
     switch (event.type) {
       case 'host.path':
-        this.#paths.set(event.path, event);
+        this.#paths.set(`${event.host} ${event.path}`, event);
         break;
       case 'host.path-gone':
-        this.#paths.delete(event.path);
+        this.#paths.delete(`${event.host} ${event.path}`);
         break;
       case 'host.controller':
         // A kernel host that connects anew gives another name: what is dead at that address is replaced.
-        for (const [name, known] of this.#controllers) if (name !== event.controller && known.state === 'dead' && known.address === event.address) this.#controllers.delete(name);
-        this.#controllers.set(event.controller, { gateway: event.gateway, address: event.address, state: event.state, sinceUs: event.tUs });
+        for (const [key, known] of this.#controllers) if (key !== `${event.host} ${event.controller}` && known.host === event.host && known.state === 'dead' && known.address === event.address) this.#controllers.delete(key);
+        this.#controllers.set(`${event.host} ${event.controller}`, { host: event.host, gateway: event.gateway, address: event.address, state: event.state, sinceUs: event.tUs });
         break;
       case 'mon.map':
         this.monitor = event.gateways;
@@ -60,14 +67,20 @@ export class LiveView {
     for (const waiter of this.#waiters) waiter();
   }
 
-  /**
-   * Gateways that show the ANA group optimized for each of its namespaces: on all paths of live controllers, of
-   * which there must be one. A controller that is not live (one of two networks is down) says nothing.
-   */
+  /** Gateways that show the ANA group optimized to every host. */
   optimizedAt(group: number): string[] {
+    const [first = [], ...others] = this.#hosts.map((host) => this.optimizedFor(host, group));
+    return first.filter((gateway) => others.every((gateways) => gateways.includes(gateway)));
+  }
+
+  /**
+   * Gateways that show the ANA group optimized to one host for each of its namespaces: on all paths of live controllers,
+   * of which there must be one. A controller that is not live (one of two networks is down) says nothing.
+   */
+  optimizedFor(host: string, group: number): string[] {
     const found = new Map<string, Map<string, 'optimized' | 'not' | 'silent'>>();
     for (const path of this.#paths.values()) {
-      if (path.anaGroup !== group) continue;
+      if (path.host !== host || path.anaGroup !== group) continue;
       const namespaces = found.get(path.gateway) ?? new Map<string, 'optimized' | 'not' | 'silent'>();
       found.set(path.gateway, namespaces);
       const before = namespaces.get(path.nsUuid) ?? 'silent';
@@ -77,18 +90,32 @@ export class LiveView {
     return [...found].filter(([, namespaces]) => [...namespaces.values()].every((state) => state === 'optimized')).map(([gateway]) => gateway);
   }
 
-  /** The gateway that serves the group in the host's eyes; null when none or more than one does. */
+  /** The gateway that serves the group in the eyes of every host; null when none or more than one does in those of any. */
   ownerOf(group: number): string | null {
-    const owners = this.optimizedAt(group);
-    return owners.length === 1 ? owners[0]! : null;
+    const views = this.#hosts.map((host) => this.optimizedFor(host, group));
+    const owner = views[0]?.[0];
+    return owner !== undefined && views.every((owners) => owners.length === 1 && owners[0] === owner) ? owner : null;
   }
 
   monitorSays(gateway: string, group: number): string | undefined {
     return this.monitor.find((g) => g.id === gateway)?.states[String(group)];
   }
 
+  /** States of the controllers that all hosts have at the gateway. */
   controllersOf(gateway: string): ControllerStateName[] {
-    return [...this.#controllers.values()].filter((c) => c.gateway === gateway).map((c) => c.state);
+    return this.#hosts.flatMap((host) => this.#controllersAt(host, gateway));
+  }
+
+  /** Every host has controllers at the gateway, and they are live: all of them, or (`some`) at least one of each host. */
+  connectedTo(gateway: string, which: 'all' | 'some' = 'all'): boolean {
+    return this.#hosts.every((host) => {
+      const states = this.#controllersAt(host, gateway);
+      return states.includes('live') && (which === 'some' || states.every((state) => state === 'live'));
+    });
+  }
+
+  #controllersAt(host: string, gateway: string): ControllerStateName[] {
+    return [...this.#controllers.values()].filter((c) => c.host === host && c.gateway === gateway).map((c) => c.state);
   }
 
   gatewayState(gateway: string): Extract<HistoryEvent, { type: 'gw.state' }> | undefined {

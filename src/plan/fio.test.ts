@@ -38,6 +38,16 @@ describe('fio jobs of a scenario', () => {
     expect([c!.offsetBytes, c!.sizeBytes]).toEqual([4, 12].map((n) => n * 1_048_576));
   });
 
+  it('run on one host, on namespaces of that host', () => {
+    const two = (fio: unknown[]) => plan(fio, { lab: { hosts: 2, namespaces: 5 } }).fio!;
+    const jobs = two([{ name: 'here' }, { name: 'there', host: 'host2' }, { name: 'rest', namespaces: 'idle' }, { name: 'one', host: 'host2', namespaces: [4] }]);
+    // Five namespaces in turn, the last of them idle.
+    expect(jobs.map(({ host, sections }) => `${host} ${sections.map(({ nsid }) => nsid).join()}`)).toEqual(['host1 1,3', 'host2 2,4', 'host1 5', 'host2 4']);
+    expect(jobs[1]!.sections[1]!.offsetBytes + jobs[1]!.sections[1]!.sizeBytes).toBe(jobs[3]!.sections[0]!.offsetBytes);
+    expect(() => two([{ name: 'x', namespaces: [2] }])).toThrow(/fio\.0 \(x\)\.namespaces: namespace 2 belongs to host2, the job runs on host1/);
+    expect(() => two([{ name: 'x', host: 'host2', namespaces: 'idle' }])).toThrow(/no namespace of host2 is idle/);
+  });
+
   it('verify nothing, and need one phase, when told so', () => {
     expect(plan([{ name: 'raw', verify: false, mode: 'randread', passes: 2 }]).fio![0]).toMatchObject({ verify: null, phases: ['main'], readPercent: 100, end: { by: 'passes', count: 2 } });
   });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { usageError } from '../util/errors.js';
+import { hostOf, namespacesOf } from './hosts.js';
 import type { Random } from '../util/random.js';
 import type { StampWorkload, Topology, TopologyNamespace } from './types.js';
 
@@ -46,7 +47,7 @@ const identifier = z.string().regex(/^[a-z][a-z0-9-]*$/, 'lower-case letters, di
 export const fioJobSchema = z.strictObject({
   /** Names the job's folder below `fio/<host>/` of the run. */
   name: identifier,
-  /** NSIDs, or all, or those that the stamp workload loads or leaves idle. Default: loaded. */
+  /** Of the job's host: NSIDs, or all, or those that the stamp workload loads or leaves idle. Default: loaded. */
   namespaces: z.union([z.enum(['all', 'loaded', 'idle']), z.array(z.int().min(1)).min(1)], 'all, loaded, idle, or a list of NSIDs').optional(),
   /** Default: the first host. */
   host: identifier.optional(),
@@ -148,11 +149,11 @@ export function resolveFioJobs(where: string, inputs: readonly FioJobInput[], to
     };
     if (seen.has(input.name)) fail('name', 'a second job has this name');
     seen.add(input.name);
-    const host = input.host ?? topology.hosts[0]?.name ?? '';
+    const host = hostOfJob(input, topology);
     if (!topology.hosts.some(({ name }) => name === host)) fail('host', `there is no host ${host}`, `Hosts: ${topology.hosts.map(({ name }) => name).join(', ')}`);
     const blockBytes = input.blockBytes ?? 4_096;
-    const namespaces = chosen(input, topology, (nsid) => fail('namespaces', `there is no namespace ${nsid}`));
-    if (namespaces.length === 0) fail('namespaces', `no namespace is ${String(input.namespaces)}`);
+    const namespaces = chosen(input, topology, (why) => fail('namespaces', why));
+    if (namespaces.length === 0) fail('namespaces', `no namespace of ${host} is ${String(input.namespaces ?? 'loaded')}`);
     for (const { blockSize, nsid } of namespaces) {
       if (blockBytes % blockSize !== 0) fail('blockBytes', `${blockBytes} is no multiple of the block size ${blockSize} of namespace ${nsid}`);
     }
@@ -178,10 +179,22 @@ export function resolveFioJobs(where: string, inputs: readonly FioJobInput[], to
   });
 }
 
-function chosen({ namespaces = 'loaded' }: FioJobInput, { namespaces: all }: Topology, missing: (nsid: number) => never): TopologyNamespace[] {
-  if (namespaces === 'all') return all;
-  if (namespaces === 'loaded' || namespaces === 'idle') return all.filter(({ idle }) => idle === (namespaces === 'idle'));
-  return [...new Set(namespaces)].map((nsid) => all.find((each) => each.nsid === nsid) ?? missing(nsid));
+function hostOfJob({ host }: FioJobInput, topology: Topology): string {
+  return host ?? topology.hosts[0]?.name ?? '';
+}
+
+/** A job runs on one host and does I/O to that host's namespaces only: two hosts that write to one would corrupt each other's blocks. */
+function chosen(input: FioJobInput, topology: Topology, refuse: (why: string) => never): TopologyNamespace[] {
+  const { namespaces = 'loaded' } = input;
+  const host = hostOfJob(input, topology);
+  const own = namespacesOf(topology, host);
+  if (namespaces === 'all') return own;
+  if (namespaces === 'loaded' || namespaces === 'idle') return own.filter(({ idle }) => idle === (namespaces === 'idle'));
+  return [...new Set(namespaces)].map((nsid) => {
+    const namespace = topology.namespaces.find((each) => each.nsid === nsid) ?? refuse(`there is no namespace ${nsid}`);
+    if (!own.includes(namespace)) refuse(`namespace ${nsid} belongs to ${hostOf(topology, namespace)}, the job runs on ${host}`);
+    return namespace;
+  });
 }
 
 /** Shares the space of each namespace out: the stamp workload's blocks come first and belong to it alone. */
@@ -224,8 +237,8 @@ class Regions {
   /** Jobs without a region of their own share the rest of the namespace evenly, in whole MiB. */
   #share(index: number, namespace: TopologyNamespace, firstBytes: number, endBytes: number): { offsetBytes: number; sizeBytes: number } {
     const sharers = this.#inputs.flatMap((input, at) => {
-      const uses = chosen(input, this.#topology, (nsid) => {
-        throw usageError('BAD_FIO_JOB', `${this.#where}: fio.${at} (${input.name}).namespaces: there is no namespace ${nsid}`);
+      const uses = chosen(input, this.#topology, (why) => {
+        throw usageError('BAD_FIO_JOB', `${this.#where}: fio.${at} (${input.name}).namespaces: ${why}`);
       }).includes(namespace);
       return uses && input.offsetMiB === undefined && input.sizeMiB === undefined ? [at] : [];
     });

@@ -72,7 +72,21 @@ describe('planScenario', () => {
     expect(topology.namespaces.filter((n) => n.idle).map((n) => n.nsid)).toEqual([9]);
   });
 
+  it('gives each host an identity, and every namespace to one host; the first host and all else are as without others', () => {
+    const alone = planScenario('s', base, options);
+    const { topology, shape, steps, bounds } = planScenario('s', { ...base, lab: { hosts: 3 } }, options);
+    expect([alone.shape.hosts, shape.hosts]).toEqual([1, 3]);
+    expect(topology.hosts.map(({ name }) => name)).toEqual(['host1', 'host2', 'host3']);
+    for (const key of ['hostNqn', 'hostId'] as const) expect(new Set(topology.hosts.map((host) => host[key])).size).toBe(3);
+    expect(topology.namespaces.map(({ host }) => host)).toEqual(['host1', 'host2', 'host3', 'host1']);
+    expect(topology.hosts[0]).toEqual(alone.topology.hosts[0]);
+    expect(topology.namespaces.map(({ host: _, ...rest }) => rest)).toEqual(alone.topology.namespaces.map(({ host: _, ...rest }) => rest));
+    expect({ steps, bounds }).toEqual({ steps: alone.steps, bounds: alone.bounds });
+    expect(planScenario('s', { ...base, lab: { hosts: 2 } }, { ...options, hosts: 3 }).topology.hosts).toEqual(topology.hosts);
+  });
+
   it.each<[string, Partial<Scenario>, RegExp]>([
+    ['a host without load', { lab: { hosts: 4 } }, /lab\.hosts: 4 hosts need as many namespaces with load, there are 3/],
     ['more groups than gateways', { lab: { gateways: 2, anaGroups: 3 } }, /lab\.anaGroups: 3 groups need as many gateways/],
     ['all namespaces idle', { workload: { idleNamespaces: 4 } }, /workload\.idleNamespaces/],
     ['a working set larger than the namespace', { workload: { workingSetBlocks: 1_000_000 } }, /workload\.workingSetBlocks/],
@@ -97,6 +111,7 @@ describe('parseSuite', () => {
     ['an unknown field of a step', { name: 's', scenarios: [{ ...base, steps: [{ do: 'run', forMs: 1, forr: 1 }] }] }, /steps\.0: unknown field "forr"/],
     ['an unknown fault', { name: 's', scenarios: [{ ...base, steps: [{ do: 'inject', id: 'f', fault: 'gateway.hug', target: 'gw1' }] }] }, /steps\.0\.fault: .*gateway\.kill/],
     ['an unknown policy', { name: 's', scenarios: [{ ...base, lab: { policy: 'best' } }] }, /lab\.policy: .*numa.*round-robin/],
+    ['9 hosts', { name: 's', scenarios: [{ ...base, lab: { hosts: 9 } }] }, /lab\.hosts: .*8/],
     ['17 gateways', { name: 's', scenarios: [{ ...base, lab: { gateways: 17 } }] }, /lab\.gateways: .*16/],
     ['two scenarios of one name', { name: 's', scenarios: [base, base] }, /two scenarios are named one/],
     ['no scenario', { name: 's', scenarios: [] }, /scenarios/],

@@ -19,6 +19,7 @@ export interface PlanOptions {
   lab: LabKind;
   /** Overrides of the scenario's lab, from the command line. */
   gateways?: number;
+  hosts?: number;
   namespaces?: number;
   anaGroups?: number;
   timeScale?: number;
@@ -30,7 +31,7 @@ export interface PlanOptions {
 }
 
 const defaultShape = {
-  gateways: 2, namespaces: 4, anaGroups: 2, blockSize: 4_096, namespaceMiB: 16, policy: 'numa', ioQueues: 2, headerDigest: true, dataDigest: true,
+  gateways: 2, hosts: 1, namespaces: 4, anaGroups: 2, blockSize: 4_096, namespaceMiB: 16, policy: 'numa', ioQueues: 2, headerDigest: true, dataDigest: true,
 } as const;
 
 const defaultWorkload: Omit<StampWorkload, 'kind'> = {
@@ -94,6 +95,7 @@ function resolveShape(where: string, scenario: Scenario, options: PlanOptions, p
     ...(platform.machines === undefined ? {} : { headerDigest: lab.headerDigest ?? false, dataDigest: lab.dataDigest ?? false }),
     blockSize: resolveBlockSize(where, lab.blockSize, platform),
     gateways,
+    hosts: options.hosts ?? lab.hosts ?? defaultShape.hosts,
     namespaces: options.namespaces ?? lab.namespaces ?? defaultShape.namespaces,
     anaGroups: options.anaGroups ?? lab.anaGroups ?? Math.min(gateways, defaultShape.anaGroups),
     timers: resolveTimers(where, options, timeScale, withoutUndefined(timers ?? {})),
@@ -121,6 +123,9 @@ function checkShape(where: string, shape: LabShape, workload: StampWorkload): vo
   };
   if (shape.anaGroups > shape.gateways) fail('lab.anaGroups', `${shape.anaGroups} groups need as many gateways, there are ${shape.gateways}`);
   if (workload.idleNamespaces >= shape.namespaces) fail('workload.idleNamespaces', `${workload.idleNamespaces} of ${shape.namespaces} namespaces idle leaves none for load`);
+  const loaded = shape.namespaces - workload.idleNamespaces;
+  // They take turns with the namespaces, and the idle ones come last.
+  if (hostCount(shape) > loaded) fail('lab.hosts', `${hostCount(shape)} hosts need as many namespaces with load, there are ${loaded}`);
   const blocks = (shape.namespaceMiB * 1_048_576) / shape.blockSize;
   if (workload.workingSetBlocks > blocks) fail('workload.workingSetBlocks', `${workload.workingSetBlocks} is more than the namespace has (${blocks})`);
   for (const bytes of workload.ioBytes) {
@@ -140,13 +145,27 @@ function resolveTopology(name: string, shape: LabShape, workload: StampWorkload,
     blockSize: shape.blockSize,
     blocks,
     idle: i >= shape.namespaces - workload.idleNamespaces,
+    host: `host${(i % hostCount(shape)) + 1}`,
     image: `image${i + 1}`,
   }));
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
   return {
     pool: 'rbd', group: 'grp1', nqn: `nqn.2026-01.io.pathproof:${hash}`, gateways, namespaces,
-    hosts: [{ name: 'host1', hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${uuidOf(random)}`, hostId: bytesOf(random, 16).toString('hex') }],
+    hosts: resolveHosts(hostCount(shape), random),
   };
+}
+
+/** Further hosts have a generator of their own, so that the first is the same whether there are any or not. */
+function resolveHosts(count: number, random: Random): Topology['hosts'] {
+  const host = (index: number, from: Random): Topology['hosts'][number] => ({
+    name: `host${index + 1}`, hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${uuidOf(from)}`, hostId: bytesOf(from, 16).toString('hex'),
+  });
+  const further = random.fork('hosts');
+  return Array.from({ length: count }, (_, index) => host(index, index === 0 ? random : further));
+}
+
+function hostCount(shape: LabShape): number {
+  return shape.hosts ?? defaultShape.hosts;
 }
 
 /** `count` bytes (a multiple of 4) from the seed. */

@@ -19,6 +19,7 @@ const timersSchema = z.strictObject({
 
 const labSchema = z.strictObject({
   gateways: z.int().min(1).max(16),
+  hosts: z.int().min(1).max(8),
   namespaces: z.int().min(1).max(1_024),
   anaGroups: z.int().min(1).max(16),
   blockSize: z.union([z.literal(512), z.literal(4_096)]),

@@ -62,6 +62,8 @@ export interface LabTimers {
 export interface LabShape {
   /** 1–16 gateways; gateway i owns ANA group i + 1. */
   gateways: number;
+  /** 1–8 hosts, each with paths to everything and namespaces of its own to load. Absent in plans that were stored before there could be several: 1. */
+  hosts?: number;
   /** Number of namespaces of the one subsystem. */
   namespaces: number;
   /** ANA groups that the namespaces are spread over, ≤ gateways. */
@@ -133,6 +135,8 @@ export interface TopologyNamespace {
   blocks: number;
   /** Probed only. */
   idle: boolean;
+  /** Whose I/O it gets; every host sees it. Absent in plans that were stored before there could be several (`hostOf`). */
+  host?: string;
   /** Name of the image in the store. */
   image: string;
 }

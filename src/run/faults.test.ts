@@ -7,6 +7,7 @@ import { processStartTime } from '../lab/process-identity.js';
 import type { Lab } from '../lab/types.js';
 import { LiveView } from '../observe/live-view.js';
 import { planScenario } from '../plan/planner.js';
+import type { Scenario } from '../plan/scenario.js';
 import type { Plan, PlanStep } from '../plan/types.js';
 import { FaultBoard } from './faults.js';
 
@@ -26,11 +27,18 @@ class HollowLab {
     listeners: () => Promise.resolve(['a:1']), powerOff: () => this.#note('powerOff'), powered: () => true, alive: (pid: number) => Promise.resolve(processStartTime(pid) !== undefined),
     removeListeners: () => this.#note('removeListeners'), addListeners: () => this.#note('addListeners'),
   }]));
-  readonly host = {
-    name: 'host1',
-    holdWrites: () => this.#note('holdWrites').then(() => [{ nsid: 1, slba: 0, nlb: 1 }]),
-    releaseWrites: () => this.#note('releaseWrites').then(() => ({ sent: 1, dropped: 0 })),
-  };
+  readonly hosts = new Map<string, object>([['host1', this.#host('host1')]]);
+  addHost(name: string): this {
+    this.hosts.set(name, this.#host(name));
+    return this;
+  }
+  #host(name: string): object {
+    return {
+      name,
+      holdWrites: (gateway: string, nsids: readonly number[]) => this.#note(`${name} holds ${nsids.join()} at ${gateway}`).then(() => nsids.map((nsid) => ({ nsid, slba: 0, nlb: 1 }))),
+      releaseWrites: () => this.#note(`${name} releases`).then(() => ({ sent: 1, dropped: 0 })),
+    };
+  }
   readonly store = { holdWrites: () => this.#note('store hold'), releaseWrites: () => this.#note('store release').then(() => 1) };
   readonly monitor = { command: (c: Record<string, unknown>) => this.#note(String(c['prefix'])).then(() => ({ code: 0, status: '', output: '' })) };
   readonly links = { cut: (link: string) => this.#note(`cut ${link}`), heal: (link: string) => this.#note(`heal ${link}`) };
@@ -43,15 +51,15 @@ const confirmTimeoutMs = 300;
 
 function board(lab: HollowLab, fault: (typeof faultNames)[number], plan: Plan = planOf(fault)) {
   const events: Extract<EventBody, { type: 'fault' }>[] = [];
-  const view = new LiveView();
+  const view = new LiveView(plan.topology.hosts.map(({ name }) => name));
   const abort = new AbortController();
   const faults = new FaultBoard({ lab: lab as unknown as Lab, view, plan, signal: abort.signal, emit: (e) => e.type === 'fault' && events.push(e), confirmTimeoutMs });
   const step = plan.steps.find((s): s is Extract<PlanStep, { do: 'inject' }> => s.do === 'inject')!;
   return { faults, step, events, view, abort };
 }
 
-function planOf(fault: (typeof faultNames)[number]): Plan {
-  return planScenario('t', { name: 'a', title: 'One fault', description: 'inject.', steps: [{ do: 'inject', id: 'f', fault, target: 'gw1' }, { do: 'heal', id: 'f' }] }, { seed: '1', lab: 'loopback' });
+function planOf(fault: (typeof faultNames)[number], hosts = 1, more: Scenario['lab'] = {}): Plan {
+  return planScenario('t', { name: 'a', title: 'One fault', description: 'inject.', lab: { hosts, ...more }, steps: [{ do: 'inject', id: 'f', fault, target: 'gw1' }, { do: 'heal', id: 'f' }] }, { seed: '1', lab: 'loopback' });
 }
 
 describe('FaultBoard', () => {
@@ -84,6 +92,35 @@ describe('FaultBoard', () => {
     const { faults, step, events } = board(lab, 'store.hold-write');
     await faults.inject(step);
     expect(events.at(-1)).toMatchObject({ phase: 'confirmed', observer: 'host1', evidence: 'nothing to hold: the host has no optimized path at gw1 for ANA group 1' });
+  });
+
+  it('cuts every host off, and takes the cut for confirmed once none of them has a live controller', async () => {
+    const lab = new HollowLab().addHost('host2');
+    const { faults, step, events, view } = board(lab, 'partition.host', planOf('partition.host', 2));
+    const at2 = (state: 'live' | 'connecting'): HistoryEvent => ({ ...controllerLost, host: 'host2', state });
+    view.apply(controllerLost);
+    view.apply(at2('live'));
+    await faults.inject({ ...step, confirm: 'later' });
+    expect(lab.calls).toEqual(['cut host1-gw1', 'cut host2-gw1']);
+    view.apply(at2('connecting'));
+    await faults.confirmations();
+    expect(events.at(-1)).toMatchObject({ phase: 'confirmed', observer: 'host1, host2', evidence: 'the hosts’ controllers of gw1 are resetting, connecting' });
+    // Only one of them is back.
+    view.apply(at2('live'));
+    await faults.heal('f');
+    expect(lab.calls.slice(2)).toEqual(['heal host1-gw1', 'heal host2-gw1']);
+    expect(events.at(-1)).toMatchObject({ phase: 'heal-unconfirmed' });
+  });
+
+  it('holds the writes of each namespace at the host that it belongs to', async () => {
+    const lab = new HollowLab().addHost('host2');
+    const { faults, step, events } = board(lab, 'host.hold-write', planOf('host.hold-write', 2, { namespaces: 6, anaGroups: 1 }));
+    await faults.inject({ ...step, confirm: 'later' });
+    expect(lab.calls).toEqual(['host1 holds 1,3,5 at gw1', 'host2 holds 2,4 at gw1']);
+    expect(events[1]!.evidence).toMatch(/^withholding the data of 5 write\(s\)/);
+    await faults.heal('f', 'later');
+    expect(lab.calls.slice(2)).toEqual(['host1 releases', 'host2 releases']);
+    expect(events.find(({ phase }) => phase === 'healed')!.evidence).toBe('sent the data of 2 held write(s), 0 had no connection any more');
   });
 
   it('confirms no more than that the fault is gone, where the plan wants no more', async () => {

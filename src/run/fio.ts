@@ -12,45 +12,48 @@ const fioBytesPerSecondMin = 524_288;
  * finding and no reason to wait for ever: each wait has a limit, and what is over it is killed and noted.
  */
 export class RunFio {
-  readonly #node: FioNode | undefined;
+  /** Of the hosts that have jobs. */
+  readonly #nodes: readonly FioNode[];
   readonly #plan: Plan;
   readonly #emit: (event: EventBody) => void;
 
-  /** Throws an infra error when the plan has fio jobs and the lab's host cannot run any. */
+  /** Throws an infra error when the plan has fio jobs on a host of the lab that cannot run any. */
   constructor(plan: Plan, lab: Lab, emit: (event: EventBody) => void) {
     this.#plan = plan;
     this.#emit = emit;
-    this.#node = plan.fio === undefined ? undefined : lab.host.fio;
-    if (plan.fio !== undefined && this.#node === undefined) {
-      throw infraError('NO_FIO', `the plan has fio jobs, but the host of the ${plan.lab} lab cannot run fio`, { hint: 'Run it on a lab whose host has block devices of the kernel.' });
-    }
+    this.#nodes = [...new Set((plan.fio ?? []).map(({ host }) => host))].map((host) => {
+      const node = lab.hosts.get(host)?.fio;
+      if (node === undefined) throw infraError('NO_FIO', `the plan has fio jobs, but ${host} of the ${plan.lab} lab cannot run fio`, { hint: 'Run it on a lab whose hosts have block devices of the kernel.' });
+      return node;
+    });
   }
 
   get wanted(): boolean {
-    return this.#node !== undefined;
+    return this.#nodes.length > 0;
   }
 
   async prepare(): Promise<void> {
-    await this.#node?.prepare(this.#wholeMs(1));
+    await Promise.all(this.#nodes.map((node) => node.prepare(this.#wholeMs(1))));
   }
 
   async start(): Promise<void> {
-    await this.#node?.start();
+    await Promise.all(this.#nodes.map((node) => node.start()));
   }
 
   async stop(): Promise<void> {
     const passes = Math.max(1, ...(this.#plan.fio ?? []).map(({ end }) => (end.by === 'passes' ? end.count : 1)));
     // Each pass writes the region and reads it back.
-    await this.#node?.stop(this.#wholeMs(2 * passes));
+    await Promise.all(this.#nodes.map((node) => node.stop(this.#wholeMs(2 * passes))));
   }
 
   async verify(): Promise<void> {
     const limitMs = this.#wholeMs(1);
-    if ((await this.#node?.verify(limitMs)) === false) this.#emit({ type: 'log', level: 'warn', message: `fio's verification was given up after ${limitMs} ms` });
+    const inTime = await Promise.all(this.#nodes.map((node) => node.verify(limitMs)));
+    if (inTime.includes(false)) this.#emit({ type: 'log', level: 'warn', message: `fio's verification was given up after ${limitMs} ms` });
   }
 
   async kill(): Promise<void> {
-    await this.#node?.kill();
+    await Promise.all(this.#nodes.map((node) => node.kill()));
   }
 
   /** How long all regions may take `times` over, milliseconds: a failover may lie in between. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { EventBody } from '../history/events.js';
 import { HistoryWriter } from '../history/writer.js';
 import type { LabProvider, ProviderProgress } from '../lab/provider.js';
-import type { Lab } from '../lab/types.js';
+import type { HostNode, Lab } from '../lab/types.js';
 import { ResourceWatch } from '../observe/resources.js';
 import { LiveView } from '../observe/live-view.js';
 import { watchRunWaits } from '../observe/run-waits.js';
@@ -55,7 +55,7 @@ export async function executePlan(provider: LabProvider, resolve: (platform?: La
   writeRunFile(dir, runFiles.run, info);
 
   const abort = new AbortController();
-  const view = new LiveView();
+  const view = new LiveView(plan.topology.hosts.map(({ name }) => name));
   let failure: PathproofError | undefined = prepared.failure;
   const fail = (error: unknown): void => {
     failure ??= error instanceof PathproofError ? error : infraError('RUN_FAILED', messageOf(error), { cause: error });
@@ -180,16 +180,16 @@ interface Walk {
 async function walk(w: Walk): Promise<void> {
   const { plan, lab } = w;
   w.setPhase('connect');
-  const connected = await lab.host.connect();
-  if (connected !== undefined && connected.missing.length > 0) return unconnected(w, connected.missing);
+  const missing = (await onHosts(lab, missingAt)).flat();
+  if (missing.length > 0) return unconnected(w, missing.map(({ host, what }) => (lab.hosts.size > 1 ? `${what} at ${host}` : what)));
   await awaitCondition(w, { kind: 'home' }, 'homeAwait', { needsIo: false });
-  await lab.host.inventory('start');
+  await onHosts(lab, (host) => host.inventory('start'));
   if (w.fio.wanted) {
     w.setPhase('fio-prefill');
     await w.fio.prepare();
     if (w.signal.aborted) return;
   }
-  await lab.host.startLoad();
+  await onHosts(lab, (host) => host.startLoad());
   await w.fio.start();
   for (const [index, step] of plan.steps.entries()) {
     // A wait that an abort cut short returns like one that is over: nothing more may be done to the lab.
@@ -198,7 +198,7 @@ async function walk(w: Walk): Promise<void> {
   }
   if (w.signal.aborted) return;
   w.setPhase('stop-load');
-  await Promise.all([lab.host.stopLoad(), w.fio.stop()]);
+  await Promise.all([onHosts(lab, (host) => host.stopLoad()), w.fio.stop()]);
   if (w.fio.wanted && !w.signal.aborted) {
     w.setPhase('fio-verify');
     await w.fio.verify();
@@ -210,17 +210,28 @@ async function walk(w: Walk): Promise<void> {
     await rereadLater(w);
   }
   if (w.signal.aborted) return;
-  await lab.host.inventory('end');
+  await onHosts(lab, (host) => host.inventory('end'));
   w.setPhase('end');
 }
 
-/** The gateways serve, but the host found no path to some namespaces: that is judged, and there is nothing else to do. */
+/** The same at every host, at the same time; the results in the order of the plan. */
+function onHosts<T>(lab: Lab, work: (host: HostNode) => Promise<T>): Promise<T[]> {
+  return Promise.all([...lab.hosts.values()].map(work));
+}
+
+/** Connects a host; the namespaces to which it found no path. */
+async function missingAt(host: HostNode): Promise<{ host: string; what: string }[]> {
+  const connected = await host.connect();
+  return (connected?.missing ?? []).map((what) => ({ host: host.name, what }));
+}
+
+/** The gateways serve, but a host found no path to some namespaces: that is judged, and there is nothing else to do. */
 async function unconnected(w: Walk, missing: string[]): Promise<void> {
   const text = `no usable path to ${missing.join(', ')}`;
   w.note?.(text);
   w.emit({ type: 'log', level: 'error', message: text });
-  await w.lab.host.inventory('start');
-  await w.lab.host.inventory('end');
+  await onHosts(w.lab, (host) => host.inventory('start'));
+  await onHosts(w.lab, (host) => host.inventory('end'));
   w.setPhase('end');
 }
 
@@ -228,14 +239,19 @@ async function unconnected(w: Walk, missing: string[]): Promise<void> {
 const auditMaxMs = 10_000;
 
 async function audit(w: Walk): Promise<void> {
-  if (w.lab.host.audit === undefined || w.signal.aborted) return;
+  const audits = [...w.lab.hosts.values()].flatMap((host) => (host.audit === undefined ? [] : [() => host.audit!()]));
+  if (audits.length === 0 || w.signal.aborted) return;
   w.setPhase('audit');
-  const done = w.lab.host.audit();
+  const done = Promise.all(audits.map((start) => start()));
   done.catch(() => undefined);
   const waited = new AbortController();
   const result = await Promise.race([done, sleep(auditMaxMs, AbortSignal.any([waited.signal, w.signal])).then(() => undefined)]);
   waited.abort();
-  w.emit({ type: 'log', level: result === undefined ? 'warn' : 'info', message: result === undefined ? `the audit was left after ${auditMaxMs} ms` : `audit: ${result.refused} reads on inaccessible paths refused, ${result.answered} answered` });
+  w.emit({ type: 'log', level: result === undefined ? 'warn' : 'info', message: result === undefined ? `the audit was left after ${auditMaxMs} ms` : `audit: ${sum(result.map(({ refused }) => refused))} reads on inaccessible paths refused, ${sum(result.map(({ answered }) => answered))} answered` });
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
 }
 
 /** The delayed re-read, again and again for as long as the plan wants: what lands late may land at any time. */
@@ -261,7 +277,7 @@ const rereadBytesPerSecondMin = 1_048_576;
 async function reread(w: Walk, pass: 'at-once' | 'delayed'): Promise<boolean> {
   const bytes = w.plan.workload.workingSetBlocks * w.plan.shape.blockSize * w.plan.topology.namespaces.length;
   const limitMs = boundMs(w.plan.bounds, 'homeAwait') + (bytes / rereadBytesPerSecondMin) * 1_000;
-  const done = w.lab.host.reread(pass).then(() => true);
+  const done = onHosts(w.lab, (host) => host.reread(pass)).then(() => true);
   done.catch(() => undefined);
   const waited = new AbortController();
   const inTime = await Promise.race([done, sleep(limitMs, AbortSignal.any([waited.signal, w.signal])).then(() => false)]);
@@ -322,10 +338,7 @@ function holds(w: Walk, condition: AwaitCondition, fromUs: number, needsIo: bool
       return loadedGroups(plan).every((group) => {
         const home = plan.topology.gateways.find((g) => g.anaGroup === group)!.name;
         return view.ownerOf(group) === home && view.monitorSays(home, group) === 'ACTIVE' && (!needsIo || ioGoesOn(w, group, fromUs));
-      }) && plan.topology.gateways.every((g) => {
-        const states = view.controllersOf(g.name);
-        return states.length > 0 && states.every((state) => state === 'live');
-      });
+      }) && plan.topology.gateways.every((g) => view.connectedTo(g.name));
   }
 }
 

@@ -51,7 +51,7 @@ describe('reducibleOf', () => {
 
 describe('shrinkPlan', () => {
   const start = (): Plan => planScenario('s', {
-    name: 'big', title: 'Too big', description: 'break a lot.', lab: { gateways: 4, anaGroups: 4, namespaces: 8 }, workload: { queueDepth: 16 },
+    name: 'big', title: 'Too big', description: 'break a lot.', lab: { gateways: 4, hosts: 3, anaGroups: 4, namespaces: 8 }, workload: { queueDepth: 16 },
     steps: [
       { do: 'phase', name: 'baseline' }, { do: 'run', forMs: 4_000 },
       { do: 'inject', id: 'a', fault: 'gateway.kill', target: 'gw1' }, { do: 'await', what: 'takeover', of: 'a' }, { do: 'run', forMs: 3_000 }, { do: 'heal', id: 'a' }, { do: 'await', what: 'home' },
@@ -68,7 +68,7 @@ describe('shrinkPlan', () => {
     });
     expect(plan.steps.filter((s) => s.do === 'inject').map((s) => s.fault)).toEqual(['gateway.pause']);
     expect(plan.steps.map((s) => s.do)).toEqual(['inject', 'heal']);
-    expect(plan.shape).toMatchObject({ gateways: 2, anaGroups: 1, namespaces: 2 });
+    expect(plan.shape).toMatchObject({ gateways: 2, hosts: 1, anaGroups: 1, namespaces: 2 });
     expect(plan.workload).toMatchObject({ queueDepth: 3, workingSetBlocks: 8, delayedRereadMs: 200 });
     expect(plan.workload.ioBytes).toHaveLength(1);
     expect(kept.length).toBeGreaterThan(5);

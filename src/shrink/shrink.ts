@@ -20,8 +20,8 @@ type Workload = NonNullable<Scenario['workload']>;
 const shortRunMs = 200;
 
 /**
- * Makes a plan that fails smaller, in the order in which it helps its reader most: faults, gateways, namespaces,
- * duration, workload; and again from the start for as long as something was removed. Every candidate is planned
+ * Makes a plan that fails smaller, in the order in which it helps its reader most: faults, gateways, hosts,
+ * namespaces, duration, workload; and again from the start for as long as something was removed. Every candidate is planned
  * anew, so that its bounds and expectations are those of what it is; one that is no scenario is not run.
  */
 export async function shrinkPlan(start: Reducible, hooks: ShrinkHooks): Promise<{ reducible: Reducible; plan: Plan }> {
@@ -30,6 +30,7 @@ export async function shrinkPlan(start: Reducible, hooks: ShrinkHooks): Promise<
     const before = JSON.stringify(state.reducible);
     await state.faults();
     await state.gateways();
+    await state.hosts();
     await state.namespaces();
     await state.duration();
     await state.workload();
@@ -72,12 +73,17 @@ class Shrinking {
     await shrinkNumber(Math.min(anaGroups, this.#lab.gateways ?? gateways), 1, (n) => this.#tryLab(`${n} ANA groups`, { anaGroups: n }));
   }
 
+  /** The namespaces of a host that goes are loaded by those that stay. */
+  async hosts(): Promise<void> {
+    await shrinkNumber(this.#lab.hosts ?? 1, 1, (n) => this.#tryLab(`${n} hosts`, { hosts: n }));
+  }
+
   async namespaces(): Promise<void> {
     const { idleNamespaces = 0 } = this.#workload;
     if (idleNamespaces > 0) {
       await this.#try('no idle namespaces', { lab: { ...this.#lab, namespaces: (this.#lab.namespaces ?? 4) - idleNamespaces }, workload: { ...this.#workload, idleNamespaces: 0 } });
     }
-    await shrinkNumber(this.#lab.namespaces ?? 4, 1 + (this.#workload.idleNamespaces ?? 0), (n) => this.#tryLab(`${n} namespaces`, { namespaces: n }));
+    await shrinkNumber(this.#lab.namespaces ?? 4, (this.#lab.hosts ?? 1) + (this.#workload.idleNamespaces ?? 0), (n) => this.#tryLab(`${n} namespaces`, { namespaces: n }));
   }
 
   async duration(): Promise<void> {

@@ -36,7 +36,7 @@ describe('agreement', () => {
       (run) => run.add(1000, pathEvent('gw1', 2, 'persistent-loss')).add(1800, pathEvent('gw1', 2, 'inaccessible'))],
     ['a group that the target does not know', /^target and host disagreed about gw1 and ANA group 2 .*target says nothing, host1 says inaccessible/,
       (run) => run.add(1000, targetEvent('gw1', [1], { ana: { 1: 'optimized' } })).add(1800, targetEvent('gw1', [1]))],
-    ['an owner that no host reaches', /^target and host disagreed about gw2 and ANA group 2 .*target says optimized, and no host has a live path to it/,
+    ['an owner that no host reaches', /^target and host disagreed about gw2 and ANA group 2 .*target says optimized, and host1 has no live path to it/,
       (run) => [2, 4].forEach((nsid) => run.add(1000, pathEvent('gw2', nsid, 'optimized', 'connecting')).add(1800, pathEvent('gw2', nsid, 'optimized')))],
     ['an available owner that does not serve', /^monitor and target disagreed about gw2 and ANA group 2 .*monitor says ACTIVE, target says that it does not serve/,
       (run) => run.add(1000, targetEvent('gw2', [2], { serving: false })).add(1800, targetEvent('gw2', [2]))],

@@ -21,8 +21,8 @@ interface Disagreement extends Difference, Period { event: number }
  * apart from moments. For each gateway that runs and each group:
  *
  * - where the monitor has given it the group, the target serves and is optimized, and nowhere else;
- * - what a host was told on a live controller is what the target itself says, and where the target is optimized some
- *   host has a path that is.
+ * - what a host was told on a live controller is what the target itself says, and where the target is optimized a
+ *   path of each host is.
  *
  * Each difference that lasted longer than the bound `agreement` is named. While a fault is at work (the windows of the
  * plan's allowances, and for the gateway that it is aimed at until the system had time to recover) views differ by
@@ -82,11 +82,13 @@ class Views {
   readonly #targets = new Map<string, EventOf<'gw.state'>>();
   readonly #groups: readonly number[];
   readonly #gateways: readonly string[];
+  readonly #hosts: readonly string[];
   #map: EventOf<'mon.map'> | undefined;
 
   constructor({ plan }: CheckInput) {
     this.#groups = [...new Set(plan.topology.namespaces.map(({ anaGroup }) => anaGroup))];
     this.#gateways = plan.topology.gateways.map(({ name }) => name);
+    this.#hosts = plan.topology.hosts.map(({ name }) => name);
   }
 
   /** False: the event changes no view. */
@@ -128,13 +130,14 @@ class Views {
 
   #compareHosts(target: EventOf<'gw.state'>, group: number, differ: (who: string, said: string) => void): void {
     const says = stateOf(target, group);
-    let reached = false;
+    const reached = new Set<string>();
     for (const path of this.#host.paths()) {
       if (path.gateway !== target.gateway || path.anaGroup !== group || path.controllerState !== 'live') continue;
-      reached = true;
+      reached.add(path.host);
       if (says !== path.ana) differ(path.host, `target says ${says}, ${path.host} says ${path.ana} (namespace ${path.nsid})`);
     }
-    if (says === 'optimized' && !reached) differ('', 'target says optimized, and no host has a live path to it');
+    if (says !== 'optimized') return;
+    for (const host of this.#hosts) if (!reached.has(host)) differ(`${host} without`, `target says optimized, and ${host} has no live path to it`);
   }
 }
 

@@ -29,6 +29,7 @@ export const availability: Checker = {
     const scan = await scanJournal(input);
     const stalls = await listStalls(input);
     if (scan.completedOk === 0) findings.unknown('no I/O completed: nothing was available, or nothing was tried');
+    else for (const { name } of plan.topology.hosts) if (!scan.completedOkBy.has(name)) findings.unknown(`no I/O of ${name} completed: nothing was available there, or nothing was tried`);
     const smallestUs = Math.min(boundOf(plan, plan.expect.quietStall).ms, ...plan.expect.stalls.map(({ bound }) => boundOf(plan, bound).ms)) * 1000;
     if (scan.stallFloorUs > smallestUs) findings.unknown(`too many stalls to list: only those above ${ms(scan.stallFloorUs)} were kept, more than the smallest bound of ${ms(smallestUs)}`);
     for (const problem of scan.problems) findings.unknown(`journal: ${problem}`);

@@ -25,6 +25,9 @@ export const convergence: Checker = {
     for (const type of ['host.path', 'mon.map', 'gw.state'] as const) {
       if (!events.some((event) => event.type === type)) findings.unknown(`no ${type} event: that view is missing`);
     }
+    for (const { name } of plan.topology.hosts) {
+      if (plan.topology.hosts.length > 1 && !events.some((event) => event.type === 'host.path' && event.host === name)) findings.unknown(`no host.path event of ${name}: that view is missing`);
+    }
     if (period === undefined || findings.count('unknown') > 0) return findings.result('');
 
     const fromUs = Math.max(period.fromUs, ...[...faultRecords(events).values()].map((record) => healUs(record) ?? injectUs(record) ?? -Infinity));

@@ -4,7 +4,7 @@ import { LogAnalysis, bucketUs, type AnalysisOptions } from './fio-analysis.js';
 import { fioStalls } from './fio-stalls.js';
 import { fioRun, logOf, logZeroMs } from './testing/fio-run.js';
 import { moments } from './testing/healthy-run.js';
-import type { DraftRun } from './testing/run.js';
+import { pathEvent, type DraftRun } from './testing/run.js';
 import type { CheckResult } from './types.js';
 
 const texts = (result: CheckResult): string => result.evidence.map(({ text }) => text).join('\n');
@@ -25,6 +25,11 @@ describe('the checker fio-stalls', () => {
     expect(section!.gaps).toHaveLength(2);
     expect(section!.gaps[0]).toMatchObject({ fromMs: 2_002, toMs: 3_100, gapMs: 1_098, stallMs: 1_090, fault: 'kill', verdict: 'within', anaChanges: [{ atMs: 2_950, path: 'gw2:nvme2:n1', ana: 'optimized' }] });
     expect(section!.faults[0]).toMatchObject({ fault: 'kill', anaChangedMs: 950, baselineIops: 100, before: { p99Us: 2_000, maxUs: 2_000 }, during: { maxUs: 1_090_000 }, after: { maxUs: 852_000 } });
+  });
+
+  it('looks at the paths of the job’s host only', async () => {
+    const run = fioRun().add(2_400, { ...pathEvent('gw2', 1, 'optimized'), host: 'host2' });
+    expect((await check(run)).metrics).toMatchObject({ 'kill.firstCompletionAfterAnaMs': 150 });
   });
 
   describe('fails', () => {

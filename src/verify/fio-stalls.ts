@@ -106,7 +106,7 @@ async function analyse(input: CheckInput, job: FioJobPlan, section: FioSection, 
     return undefined;
   }
   const faults = faultTimes(input);
-  const options = analysisOptions(input, section, faults);
+  const options = analysisOptions(input, job.host, section, faults);
   const analysis = new LogAnalysis(options);
   const version = parseFioVersion(started.version);
   const log = readLogBatches(source.open(dir, file), version === undefined ? {} : { version });
@@ -128,18 +128,18 @@ async function analyse(input: CheckInput, job: FioJobPlan, section: FioSection, 
   const anaGroup = plan.topology.namespaces.find(({ uuid }) => uuid === section.uuid)?.anaGroup ?? 0;
   return {
     job: job.name, nsid: section.nsid, anaGroup, completions: analysis.completions, clockErrorMs: toMs(anchor.zeroErrUs),
-    gaps: judgeGaps(input, name, section, anaGroup, analysis, anchor, findings),
-    faults: faults.map((fault) => describeFault(input, section, fault, analysis)),
+    gaps: judgeGaps(input, name, job.host, section, anaGroup, analysis, anchor, findings),
+    faults: faults.map((fault) => describeFault(input, job.host, section, fault, analysis)),
   };
 }
 
-function analysisOptions(input: CheckInput, section: FioSection, faults: readonly FaultTimes[]): AnalysisOptions {
+function analysisOptions(input: CheckInput, host: string, section: FioSection, faults: readonly FaultTimes[]): AnalysisOptions {
   const stretches: Stretch[] = [{ name: 'all', fromUs: -Infinity, toUs: Infinity }];
   const marks: Mark[] = [];
   for (const fault of faults) {
     stretches.push({ name: `before ${fault.id}`, ...fault.before }, { name: `during ${fault.id}`, fromUs: fault.fromUs, toUs: fault.healUs }, { name: `after ${fault.id}`, ...fault.after });
     marks.push({ name: `fault ${fault.id}`, tUs: fault.injectedUs, issuedAfter: true });
-    const changedUs = optimizedAfter(input, section, fault);
+    const changedUs = optimizedAfter(input, host, section, fault);
     if (changedUs !== undefined) marks.push({ name: `ana ${fault.id}`, tUs: changedUs, issuedAfter: false });
   }
   return { stretches, marks, gapFloorUs };
@@ -157,17 +157,17 @@ function faultTimes({ events }: CheckInput): FaultTimes[] {
   });
 }
 
-/** When a path of the namespace first became optimized and usable after the fault began, and before its heal ended. */
-function optimizedAfter({ events }: CheckInput, section: FioSection, fault: FaultTimes): number | undefined {
-  return eventsOf(events, 'host.path').find((event) => event.nsUuid === section.uuid && event.tUs >= fault.fromUs && event.tUs < fault.goneUs && event.ana === 'optimized' && event.usable)?.tUs;
+/** When a path of the job's host to the namespace first became optimized and usable after the fault began, and before its heal ended. */
+function optimizedAfter({ events }: CheckInput, host: string, section: FioSection, fault: FaultTimes): number | undefined {
+  return eventsOf(events, 'host.path').find((event) => event.host === host && event.nsUuid === section.uuid && event.tUs >= fault.fromUs && event.tUs < fault.goneUs && event.ana === 'optimized' && event.usable)?.tUs;
 }
 
-function judgeGaps(input: CheckInput, name: string, section: FioSection, anaGroup: number, analysis: LogAnalysis, anchor: EventOf<'fio.clock'>, findings: Findings): SectionDetails['gaps'] {
+function judgeGaps(input: CheckInput, name: string, host: string, section: FioSection, anaGroup: number, analysis: LogAnalysis, anchor: EventOf<'fio.clock'>, findings: Findings): SectionDetails['gaps'] {
   const { plan, events } = input;
   const startUs = runStartUs(events);
   const windows = allowanceWindows(plan, events, plan.expect.stalls);
   const quiet = boundOf(plan, plan.expect.quietStall);
-  const paths = eventsOf(events, 'host.path').filter((event) => event.nsUuid === section.uuid);
+  const paths = eventsOf(events, 'host.path').filter((event) => event.host === host && event.nsUuid === section.uuid);
   const listed: SectionDetails['gaps'] = [];
   for (const [index, gap] of analysis.gaps().entries()) {
     const judged = judgeGap(gap, windows, anaGroup, quiet.ms * 1_000, anchor.zeroErrUs);
@@ -208,9 +208,9 @@ function anaChanges(paths: readonly EventOf<'host.path'>[], gap: Gap, errUs: num
   });
 }
 
-function describeFault(input: CheckInput, section: FioSection, fault: FaultTimes, analysis: LogAnalysis): SectionDetails['faults'][number] {
+function describeFault(input: CheckInput, host: string, section: FioSection, fault: FaultTimes, analysis: LogAnalysis): SectionDetails['faults'][number] {
   const sinceMs = (fromUs: number | undefined, tUs: number | undefined): number | null => (fromUs === undefined || tUs === undefined ? null : toMs(tUs - fromUs));
-  const changedUs = optimizedAfter(input, section, fault);
+  const changedUs = optimizedAfter(input, host, section, fault);
   const baseline = analysis.rate(fault.before);
   const recoveredUs = baseline === undefined || baseline === 0 ? undefined : analysis.recoveredUs({ fromUs: fault.fromUs, toUs: fault.goneUs }, baseline);
   return {

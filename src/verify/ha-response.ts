@@ -6,15 +6,17 @@ import type { GroupStep } from './monitor-order.js';
 import { Findings } from './result.js';
 import { starvation } from './standstill.js';
 import { takeoversOf } from './takeovers.js';
-import type { Takeover } from './takeovers.js';
+import type { SeenTakeover, Takeover } from './takeovers.js';
 import { boundOf, eventsOf, judgedPeriod } from './timeline.js';
-import type { Plan } from '../plan/types.js';
+import { hostOf } from '../plan/hosts.js';
+import type { Plan, TopologyNamespace } from '../plan/types.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, ms, runStartUs, toMs } from './words.js';
 
 /**
- * Proves that the HA system answered each fault as the plan expects: the ANA group moved to another gateway and
- * I/O completed through it while the fault lasted, or it did not move at all; and that the monitor got there in
+ * Proves that the HA system answered each fault as the plan expects: in the eyes of every host the ANA group moved to
+ * another gateway and the I/O of each host that loads it completed through that while the fault lasted, or it did not
+ * move in those of any; and that the monitor got there in
  * legal steps, with the old owner's store clients blocklisted by the time the new one was ACTIVE.
  */
 export const haResponse: Checker = {
@@ -51,57 +53,83 @@ export const haResponse: Checker = {
 async function checkTakeover(input: CheckInput, takeover: Takeover, findings: Findings, moved: string[]): Promise<void> {
   const { plan, events } = input;
   const startUs = runStartUs(events);
-  const { fault, group, injectUs, healUs, ownerBefore, tookOverUs, takenBy } = takeover;
+  const { fault, group, injectUs, healUs, ownerBefore, seen, unseenBy } = takeover;
   const recordEndUs = events.at(-1)!.tUs;
   const answerUs = injectUs! + answerBoundUs(plan, fault);
   // An interrupted run heals its faults at once: nobody may be blamed for what there was no time for.
-  if (tookOverUs === undefined && healUs < answerUs) {
+  if (unseenBy.length > 0 && healUs < answerUs) {
     findings.unknown(`${fault} was healed ${ms(healUs - injectUs!)} after it began (${at(injectUs!, startUs)}), before ANA group ${group} had to be taken over`, { tUs: injectUs!, toUs: healUs });
     return;
   }
-  if (tookOverUs === undefined && healUs === Infinity && recordEndUs < answerUs) {
+  if (unseenBy.length > 0 && healUs === Infinity && recordEndUs < answerUs) {
     findings.unknown(`the record ends ${ms(recordEndUs - injectUs!)} after ${fault} (${at(injectUs!, startUs)}), before ANA group ${group} had to be taken over`, { tUs: injectUs!, toUs: recordEndUs });
     return;
   }
-  if (tookOverUs === undefined) {
+  if (unseenBy.length > 0) {
     const until = healUs === Infinity ? 'to the end' : `until its heal ${at(healUs, startUs)}`;
-    findings.failInTime(`after ${fault} (${at(injectUs!, startUs)}) no other gateway than ${ownerBefore} became optimized for ANA group ${group} ${until}, but ${takeover.reason}`, { tUs: injectUs!, toUs: Math.min(healUs, recordEndUs) });
+    findings.failInTime(`after ${fault} (${at(injectUs!, startUs)}) no other gateway than ${ownerBefore} became optimized for ANA group ${group}${atHosts(plan, unseenBy)} ${until}, but ${takeover.reason}`, { tUs: injectUs!, toUs: Math.min(healUs, recordEndUs) });
     return;
   }
-  const tookUs = tookOverUs - injectUs!;
+  // It has moved once the last host sees it elsewhere.
+  const tookUs = seen.at(-1)!.tookOverUs - injectUs!;
   findings.metrics[`${fault}.group${group}TakeoverMs`] = toMs(tookUs);
-  const scan = await scanJournal(input);
   const members = plan.topology.namespaces.filter(({ anaGroup }) => anaGroup === group);
   const changes = Math.max(0, ...members.map(({ uuid }) => countAnaChanges(input, uuid, { fromUs: injectUs!, toUs: healUs })));
   findings.metrics[`${fault}.group${group}AnaChanges`] = changes;
   findings.metrics['anaChangesPerFailoverMax'] = Math.max(findings.metrics['anaChangesPerFailoverMax'] ?? 0, changes);
-  const needsWrite = plan.workload.readPercent < 100 && members.some(({ idle }) => !idle);
-  const operationsBy = (gateway: string): number => members.reduce((sum, { uuid }) => {
+  const through: string[] = [];
+  for (const { name } of plan.topology.hosts) {
+    const words = await ioThroughTaker(input, takeover, seen.find(({ host }) => host === name)!, members, findings);
+    if (words === undefined) return;
+    if (words !== '') through.push(words);
+  }
+  moved.push(`ANA group ${group} moved from ${ownerBefore} to ${[...new Set(seen.map(({ takenBy }) => takenBy))].join(' and ')} ${ms(tookUs)} after ${fault} (${through.length === 0 ? 'no namespace in it' : through.join('; ')})`);
+}
+
+/**
+ * The I/O of one host that completed through the gateway that took over, from when the host saw it until the heal, in
+ * words; empty: none of the group's namespaces is the host's to load. Undefined: there was none, or that cannot be told.
+ */
+async function ioThroughTaker(input: CheckInput, { fault, group, injectUs, healUs }: Takeover, { host, tookOverUs, takenBy, event }: SeenTakeover, members: readonly TopologyNamespace[], findings: Findings): Promise<string | undefined> {
+  const { plan } = input;
+  const own = members.filter((namespace) => hostOf(plan.topology, namespace) === host);
+  if (own.length === 0) return '';
+  const scan = await scanJournal(input);
+  const needsWrite = plan.workload.readPercent < 100 && own.some(({ idle }) => !idle);
+  const operationsBy = (gateway: string): number => own.reduce((sum, { uuid }) => {
     const { reads, writes, probes } = scan.tally({ nsUuid: uuid, gateway, fromUs: tookOverUs, toUs: healUs });
     return sum + (needsWrite ? writes : reads + writes + probes);
   }, 0);
-  const operations = operationsBy(takenBy!);
-  let through = `${count(operations, needsWrite ? 'write' : 'operation')} through it`;
-  if (members.length > 0 && operations === 0) {
-    const what = needsWrite ? 'write' : 'I/O';
-    const more = { tUs: tookOverUs, events: [takeover.event!] };
-    const became = `${takenBy} became optimized for ANA group ${group} ${ms(tookUs)} after ${fault}, but`;
-    // A kernel host cannot tell the path of an operation; its paths' counters can tell whether they carried any.
-    const pathless = operationsBy(pathUnknown);
-    const counted = pathless === 0 ? undefined : countedIo(input, {
-      gateway: takenBy!, nsUuids: members.map(({ uuid }) => uuid), writesOnly: needsWrite, failedOps: scan.failedOps, fromUs: tookOverUs, toUs: healUs,
-    });
-    if (counted === undefined || counted.kind === 'none') {
-      findings.failInTime(`${became} no ${what} completed through it before the heal`, more);
-      return;
-    }
-    if (counted.kind === 'unknown') {
-      findings.unknown(`${became} it cannot be told whether any ${what} completed through it: ${counted.why}`, more);
-      return;
-    }
-    through = `${count(pathless, needsWrite ? 'write' : 'operation')} meanwhile, ${counted.bytes} bytes through it by its paths' counters`;
+  const ofHost = plan.topology.hosts.length > 1 ? ` of ${host}` : '';
+  const counted = (n: number): string => `${count(n, needsWrite ? 'write' : 'operation')}${ofHost}`;
+  const operations = operationsBy(takenBy);
+  if (operations > 0) return `${counted(operations)} through it`;
+  const what = `${needsWrite ? 'write' : 'I/O'}${ofHost}`;
+  const more = { tUs: tookOverUs, events: [event] };
+  const became = `${takenBy} became optimized for ANA group ${group}${atHosts(plan, [host])} ${ms(tookOverUs - injectUs!)} after ${fault}, but`;
+  if (scan.hostsWithout.includes(host)) {
+    findings.unknown(`${became} it cannot be told whether any ${what} completed through it: ${host} has no I/O journal`, more);
+    return undefined;
   }
-  moved.push(`ANA group ${group} moved from ${ownerBefore} to ${takenBy} ${ms(tookUs)} after ${fault} (${through})`);
+  // A kernel host cannot tell the path of an operation; its paths' counters can tell whether they carried any.
+  const pathless = operationsBy(pathUnknown);
+  const io = pathless === 0 ? undefined : countedIo(input, {
+    host, gateway: takenBy, nsUuids: own.map(({ uuid }) => uuid), writesOnly: needsWrite, failedOps: scan.failedOps, fromUs: tookOverUs, toUs: healUs,
+  });
+  if (io === undefined || io.kind === 'none') {
+    findings.failInTime(`${became} no ${what} completed through it before the heal`, more);
+    return undefined;
+  }
+  if (io.kind === 'unknown') {
+    findings.unknown(`${became} it cannot be told whether any ${what} completed through it: ${io.why}`, more);
+    return undefined;
+  }
+  return `${counted(pathless)} meanwhile, ${io.bytes} bytes through it by its paths' counters`;
+}
+
+/** ` at host2`, where the lab has several hosts. */
+function atHosts({ topology }: Plan, hosts: readonly string[]): string {
+  return topology.hosts.length > 1 ? ` at ${hosts.join(' and ')}` : '';
 }
 
 /** How long the system may take to answer the fault: the stall that the plan allows after its injection. */
@@ -110,12 +138,12 @@ function answerBoundUs(plan: Plan, fault: string): number {
   return allowance === undefined ? 0 : boundOf(plan, allowance.bound).ms * 1_000;
 }
 
-function checkStayed({ events }: CheckInput, takeover: Takeover, steps: readonly GroupStep[], findings: Findings, moved: string[]): void {
+function checkStayed({ plan, events }: CheckInput, takeover: Takeover, steps: readonly GroupStep[], findings: Findings, moved: string[]): void {
   const startUs = runStartUs(events);
-  const { fault, group, injectUs, watchUntilUs, ownerBefore, tookOverUs, takenBy } = takeover;
+  const { fault, group, injectUs, watchUntilUs, ownerBefore, seen: [first] } = takeover;
   const active = steps.find((step) => step.group === group && step.gateway !== ownerBefore && ['ACTIVE', 'WAIT_BLOCKLIST_CMPL'].includes(step.to) && step.tUs >= injectUs! && step.tUs < watchUntilUs);
-  if (tookOverUs !== undefined) {
-    findings.failInTime(`${takenBy} became optimized for ANA group ${group} ${ms(tookOverUs - injectUs!)} after ${fault}, but ${takeover.reason}`, { tUs: tookOverUs, events: [takeover.event!] });
+  if (first !== undefined) {
+    findings.failInTime(`${first.takenBy} became optimized for ANA group ${group}${atHosts(plan, [first.host])} ${ms(first.tookOverUs - injectUs!)} after ${fault}, but ${takeover.reason}`, { tUs: first.tookOverUs, events: [first.event] });
   } else if (active !== undefined) {
     findings.failInTime(`the monitor made ${active.gateway} ${active.to} for ANA group ${group} ${at(active.tUs, startUs)}, after ${fault}, but ${takeover.reason}`, { tUs: active.tUs, events: [active.event] });
   } else {

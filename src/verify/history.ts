@@ -1,3 +1,5 @@
+import type { JournalHeader } from '../history/journal-types.js';
+import { hostOf } from '../plan/hosts.js';
 import { scanJournal } from './journal-scan.js';
 import { Findings } from './result.js';
 import { eventsOf } from './timeline.js';
@@ -7,7 +9,7 @@ import { count } from './words.js';
 /**
  * Proves that what the other checkers read is whole: no unreadable line, no hole in the sequence numbers, exactly
  * one `run.start` at the beginning and one `run.end` with reason `completed` at the end, the defects that the plan
- * names and no others, and journals without damage whose operations all ended.
+ * names and no others, and a journal of each host, of its own namespaces and without damage, whose operations all ended.
  *
  * `infra`: the run itself says that the lab broke. Everything else that is wrong is `unknown`.
  */
@@ -41,12 +43,25 @@ export const history: Checker = {
 
     const scan = await scanJournal(input);
     if (scan.headers.length === 0) findings.unknown('the run has no I/O journal');
+    else for (const host of scan.hostsWithout) findings.unknown(`${host} has no I/O journal`);
+    checkOwners(input, scan.headers, findings);
     for (const problem of scan.problems) findings.unknown(`journal: ${problem}`);
     if (scan.unfinished > 0) findings.unknown(`${count(scan.unfinished, 'operation')} of the journal never ended`);
     Object.assign(findings.metrics, { events: events.length, operations: scan.operations, unfinishedOperations: scan.unfinished });
     return findings.result(`${count(events.length, 'event')} without a hole, ${count(scan.operations, 'operation')} in ${count(scan.headers.length, 'journal')}, the run completed`);
   },
 };
+
+/** Each namespace is one host's to load: I/O of another would be neither in its history nor in one clock with it. */
+function checkOwners({ plan: { topology } }: CheckInput, headers: readonly JournalHeader[], findings: Findings): void {
+  for (const { host, namespaces } of headers) {
+    if (!topology.hosts.some(({ name }) => name === host)) findings.unknown(`there is a journal of ${host}, which the plan does not have`);
+    for (const { uuid, nsid } of namespaces) {
+      const owner = topology.namespaces.find((namespace) => namespace.uuid === uuid);
+      if (owner !== undefined && hostOf(topology, owner) !== host) findings.unknown(`the journal of ${host} has namespace ${nsid}, which belongs to ${hostOf(topology, owner)}`);
+    }
+  }
+}
 
 function checkSequence({ events }: CheckInput, findings: Findings): void {
   let expected = 1;

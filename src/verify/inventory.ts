@@ -16,7 +16,7 @@ const discoveryNqn = 'nqn.2014-08.org.nvmexpress.discovery';
 /**
  * Proves that at the end each host has what it had at the start and what the topology says: the same
  * namespaces with unchanged identities, and as many live controllers at every gateway, at least one, of the same
- * subsystem, each with a controller id of that gateway's range and of no other controller.
+ * subsystem, each with a controller id of that gateway's range and of no other controller of any host.
  */
 export const inventory: Checker = {
   name: 'inventory',
@@ -40,6 +40,7 @@ export const inventory: Checker = {
       }
       if (start !== undefined && end !== undefined) checkUnchanged(start, end, findings);
     }
+    for (const label of ['start', 'end']) checkAcrossHosts(all.filter((each) => each.label === label), findings);
     const { namespaces, gateways, hosts } = plan.topology;
     if (namespaces.length === 0 || hosts.length === 0) findings.unknown('the topology has no namespace or no host: nothing to compare');
     findings.metrics['namespaces'] = namespaces.length;
@@ -95,6 +96,19 @@ function checkControllers(inventoryEvent: Inventory, topology: Topology, finding
     }
   }
   return controllers.length;
+}
+
+/** A controller id is unique in its subsystem (NVMe base specification, CNTLID), whichever host it serves: all were live at the same moment. */
+function checkAcrossHosts(inventories: readonly Inventory[], findings: Findings): void {
+  const byId = new Map<number, { host: string; controller: string; seq: number }>();
+  for (const { host, label, controllers, seq, tUs } of inventories) {
+    for (const { controller, cntlid, subnqn } of controllers.filter(({ state }) => state === 'live')) {
+      if (subnqn === discoveryNqn) continue;
+      const other = byId.get(cntlid);
+      if (other === undefined) byId.set(cntlid, { host, controller, seq });
+      else if (other.host !== host) findings.fail(`at ${label}: ${controller} of ${host} and ${other.controller} of ${other.host} have the same controller id ${cntlid}`, { tUs, events: [other.seq, seq] });
+    }
+  }
 }
 
 /** The topology is checked for both; this names what changed between them, e.g. an address, or that one of several paths is not back. */

@@ -47,8 +47,12 @@ const auditsMax = 100;
 /** What one reading of the journals tells the checkers that do not look into blocks. */
 export interface JournalScan {
   headers: JournalHeader[];
+  /** Hosts of the plan that have no journal. */
+  hostsWithout: string[];
   operations: number;
   completedOk: number;
+  /** Of them, by host; one that has none is not in it. */
+  completedOkBy: ReadonlyMap<string, number>;
   failedOps: number;
   /** Operations that the workload itself gave up at its end (code ABORTED); not in `failedOps`. */
   abortedOps: number;
@@ -76,11 +80,11 @@ export interface JournalScan {
   problems: string[];
 }
 
-/** Times at which tallies can be cut: each phase of each fault, and each takeover. */
+/** Times at which tallies can be cut: each phase of each fault, and each takeover as each host saw it. */
 export function scanEdges(input: CheckInput): number[] {
   const edges = new Set<number>();
   for (const record of faultRecords(input.events).values()) for (const event of Object.values(record)) edges.add(event.tUs);
-  for (const takeover of takeoversOf(input)) if (takeover.tookOverUs !== undefined) edges.add(takeover.tookOverUs);
+  for (const { seen } of takeoversOf(input)) for (const { tookOverUs } of seen) edges.add(tookOverUs);
   return [...edges].sort((a, b) => a - b);
 }
 
@@ -126,7 +130,8 @@ async function readAll(input: CheckInput): Promise<JournalScan> {
     for await (const chunk of input.journal.records(header)) for (const record of chunk) begin.record(record);
     begin.end();
   }
-  return fold.result(headers, input.journal.problems());
+  const hostsWithout = input.plan.topology.hosts.map(({ name }) => name).filter((name) => !headers.some(({ host }) => host === name));
+  return { ...fold.result(headers, input.journal.problems()), hostsWithout };
 }
 
 function endOfRun(events: readonly HistoryEvent[]): number {
@@ -161,6 +166,7 @@ class ScanFold {
   #floorUs = stallFloorUs;
   #operations = 0;
   #completedOk = 0;
+  readonly #completedOkBy = new Map<string, number>();
   #failedOps = 0;
   #abortedOps = 0;
   #failedFirst: JournalScan['failedFirst'];
@@ -215,12 +221,12 @@ class ScanFold {
     return { record, end };
   }
 
-  result(headers: JournalHeader[], problems: string[]): JournalScan {
+  result(headers: JournalHeader[], problems: string[]): Omit<JournalScan, 'hostsWithout'> {
     const cells = [...this.#cells.values()];
     const segmentOf = (tUs: number): number => this.#edges.filter((edge) => edge <= tUs).length;
     return {
       headers, problems,
-      operations: this.#operations, completedOk: this.#completedOk, failedOps: this.#failedOps, abortedOps: this.#abortedOps, failedFirst: this.#failedFirst, unfinished: this.#unfinished, audits: this.#audits,
+      operations: this.#operations, completedOk: this.#completedOk, completedOkBy: this.#completedOkBy, failedOps: this.#failedOps, abortedOps: this.#abortedOps, failedFirst: this.#failedFirst, unfinished: this.#unfinished, audits: this.#audits,
       rereadBlocks: this.#rereadBlocks,
       stalls: this.#stalls.sort((a, b) => b.toUs - b.fromUs - (a.toUs - a.fromUs)),
       stallFloorUs: this.#floorUs,
@@ -269,6 +275,7 @@ class ScanFold {
       return;
     }
     this.#completedOk += 1;
+    this.#completedOkBy.set(header.host, (this.#completedOkBy.get(header.host) ?? 0) + 1);
     if (tUs - state.sinceUs >= this.#floorUs) {
       this.#stall({ host: header.host, nsUuid: uuid, nsid, fromUs: state.sinceUs, lateMaxUs: state.lateMaxUs, toUs: tUs, endedBy: { op: record.op, path: record.path } });
     }

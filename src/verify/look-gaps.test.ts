@@ -38,6 +38,11 @@ describe('TracedReads', () => {
     expect(new TracedReads([...failover, read(1_005, 'nvme3', 'gw2')], 'host1').resolves(span(900, 1_400))).toBe(true);
   });
 
+  it('does not take what another host saw, under the same names, for an owner here', () => {
+    const elsewhere = [{ ...path(950, 'nvme0', 'gw3', 'optimized'), host: 'host2' }, { ...path(960, 'nvme1', 'gw2', 'inaccessible'), host: 'host2' }] as HistoryEvent[];
+    expect(new TracedReads([...failover, ...elsewhere], 'host1').resolves(span(900, 1_400))).toBe(true);
+  });
+
   it.each<[string, HistoryEvent[]]>([
     ['is not there', failover.filter(({ type }) => type !== 'host.ana-log')],
     ['lacks the read of a change that was seen', [...failover, path(5_000, 'nvme0', 'gw1', 'inaccessible')]],

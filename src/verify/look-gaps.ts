@@ -17,12 +17,13 @@ const traceLoss = /trace has lost|tracefs/i;
  * The trace is believed only if it is there (each change of an ANA state that was sampled has a read shortly before) and has lost nothing.
  */
 export class TracedReads {
+  /** Without what other hosts saw: their paths may have the same names. */
   readonly #events: readonly HistoryEvent[];
   readonly #reads: readonly EventOf<'host.ana-log'>[];
   readonly #trusted: boolean;
 
   constructor(events: readonly HistoryEvent[], host: string) {
-    this.#events = inTimeOrder(events);
+    this.#events = inTimeOrder(events).filter((event) => !('host' in event) || event.host === host);
     this.#reads = eventsOf(events, 'host.ana-log').filter((read) => read.host === host);
     const lost = eventsOf(events, 'log').some(({ message, level }) => level === 'warn' && traceLoss.test(message));
     this.#trusted = this.#reads.length > 0 && !lost && everyChangeHasARead(events, host, this.#reads);

@@ -6,22 +6,23 @@ import type { Period } from './timeline.js';
 
 /** A time in which more than one place offered the same thing as optimized. */
 export interface Overlap extends Period {
-  /** Who saw it: a host, `monitor` or `target`. */
-  seenBy: string;
+  /** Who saw it: hosts (one that saw both, or several that saw one each), `monitor` or `target`; sorted. */
+  seenBy: string[];
   anaGroup: number;
-  /** Set for the host's view. */
+  /** Set for the hosts' view. */
   nsid: number | undefined;
-  /** The gateways, in the host's view with their paths, in the monitor's with their states; sorted. */
+  /** The gateways, in the hosts' view with their paths, in the monitor's with their states; sorted. */
   owners: string[];
   /** Sum of the clock errors of the two events that bound it, microseconds. */
   errUs: number;
   events: number[];
 }
 
-/** A gateway that offered the thing, and by what (a path, a state): several paths of one gateway are one owner. */
+/** A gateway that offered the thing, by what (a path, a state) and in whose eyes: several paths of one gateway are one owner. */
 interface Owner {
   gateway: string;
   by: string;
+  seenBy: string;
 }
 
 interface OpenOverlap {
@@ -29,6 +30,7 @@ interface OpenOverlap {
   errUs: number;
   /** By what each gateway offered it meanwhile. */
   owners: Map<string, Set<string>>;
+  seenBy: Set<string>;
   event: number;
   anaGroup: number;
   nsid: number | undefined;
@@ -38,11 +40,9 @@ interface OpenOverlap {
 class OverlapTracker {
   readonly overlaps: Overlap[] = [];
   readonly #open = new Map<string, OpenOverlap>();
-  readonly #seenBy: (key: string) => string;
   readonly #words: (gateway: string, by: string[]) => string;
 
-  constructor(seenBy: (key: string) => string, words: (gateway: string, by: string[]) => string) {
-    this.#seenBy = seenBy;
+  constructor(words: (gateway: string, by: string[]) => string) {
     this.#words = words;
   }
 
@@ -52,8 +52,11 @@ class OverlapTracker {
       if (open !== undefined) this.#close(key, open, event.tUs, event.errUs, [event.seq]);
       return;
     }
-    if (open === undefined) this.#open.set(key, (open = { fromUs: event.tUs, errUs: event.errUs, owners: new Map(), event: event.seq, anaGroup, nsid }));
-    for (const { gateway, by } of owners) open.owners.set(gateway, (open.owners.get(gateway) ?? new Set()).add(by));
+    if (open === undefined) this.#open.set(key, (open = { fromUs: event.tUs, errUs: event.errUs, owners: new Map(), seenBy: new Set(), event: event.seq, anaGroup, nsid }));
+    for (const { gateway, by, seenBy } of owners) {
+      open.owners.set(gateway, (open.owners.get(gateway) ?? new Set()).add(by));
+      open.seenBy.add(seenBy);
+    }
   }
 
   end(tUs: number): void {
@@ -66,21 +69,24 @@ class OverlapTracker {
     // Two changes in one microsecond: no time in which both were true.
     if (toUs <= fromUs) return;
     const owners = [...open.owners].map(([gateway, by]) => this.#words(gateway, [...by].sort())).sort();
-    this.overlaps.push({ seenBy: this.#seenBy(key), fromUs, toUs, owners, anaGroup, nsid, errUs: open.errUs + errUs, events: [open.event, ...events] });
+    this.overlaps.push({ seenBy: [...open.seenBy].sort(), fromUs, toUs, owners, anaGroup, nsid, errUs: open.errUs + errUs, events: [open.event, ...events] });
   }
 }
 
-/** The host's view: live controllers of two gateways whose paths to one namespace are optimized. As exact as the host looks. */
-export function hostOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
+/**
+ * The hosts' view: live controllers of two gateways whose paths to one namespace are optimized, both at one host or each
+ * at another: two hosts that shared the namespace would write through both. As exact as the hosts look.
+ */
+export function hostOverlaps(events: readonly HistoryEvent[], endUs: number, hosts: readonly string[]): Overlap[] {
   const view = new HostView();
-  const tracker = new OverlapTracker((key) => key.slice(0, key.indexOf('\n')), (gateway, paths) => `${gateway} (${paths.join(', ')})`);
+  const tracker = new OverlapTracker((gateway, paths) => `${gateway} (${paths.join(', ')})`);
   for (const event of inTimeOrder(events)) {
     if (event.tUs > endUs) break;
     const change = view.apply(event);
     const path: PathEvent | undefined = change?.after ?? change?.before;
     if (path === undefined) continue;
-    const owners = view.optimized(path.host, path.nsUuid).map(({ path: by, gateway }) => ({ gateway, by }));
-    tracker.set(`${path.host}\n${path.nsUuid}`, owners, event, path.anaGroup, path.nsid);
+    const owners = hosts.flatMap((host) => view.optimized(host, path.nsUuid).map(({ path: by, gateway }) => ({ gateway, by: hosts.length > 1 ? `${host} ${by}` : by, seenBy: host })));
+    tracker.set(path.nsUuid, owners, event, path.anaGroup, path.nsid);
   }
   tracker.end(endUs);
   return tracker.overlaps;
@@ -88,7 +94,7 @@ export function hostOverlaps(events: readonly HistoryEvent[], endUs: number): Ov
 
 /** The monitor's maps: two gateways in a state that it exports as optimized (ACTIVE or WAIT_BLOCKLIST_CMPL). */
 export function monitorOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
-  const tracker = new OverlapTracker(() => 'monitor', (gateway, states) => `${gateway} ${states.join(' and ')}`);
+  const tracker = new OverlapTracker((gateway, states) => `${gateway} ${states.join(' and ')}`);
   for (const event of inTimeOrder(events)) {
     if (event.type !== 'mon.map' || event.tUs > endUs) continue;
     const owners = new Map<string, Owner[]>();
@@ -96,7 +102,7 @@ export function monitorOverlaps(events: readonly HistoryEvent[], endUs: number):
       for (const [group, state] of Object.entries(gateway.states)) {
         const list = owners.get(group) ?? [];
         owners.set(group, list);
-        if (state === 'ACTIVE' || state === 'WAIT_BLOCKLIST_CMPL') list.push({ gateway: gateway.id, by: state });
+        if (state === 'ACTIVE' || state === 'WAIT_BLOCKLIST_CMPL') list.push({ gateway: gateway.id, by: state, seenBy: 'monitor' });
       }
     }
     for (const [group, list] of owners) tracker.set(group, list, event, Number(group), undefined);
@@ -111,7 +117,7 @@ export function monitorOverlaps(events: readonly HistoryEvent[], endUs: number):
  * one without listeners offers no path.
  */
 export function targetOverlaps(events: readonly HistoryEvent[], endUs: number): Overlap[] {
-  const tracker = new OverlapTracker(() => 'target', (gateway) => gateway);
+  const tracker = new OverlapTracker((gateway) => gateway);
   const optimizedAt = new Map<string, Set<string>>();
   for (const event of inTimeOrder(events)) {
     if (event.tUs > endUs) break;
@@ -128,7 +134,7 @@ export function targetOverlaps(events: readonly HistoryEvent[], endUs: number): 
     const touched = new Set([...(optimizedAt.get(gateway) ?? []), ...groups]);
     optimizedAt.set(gateway, new Set(groups));
     for (const group of touched) {
-      const owners = [...optimizedAt].flatMap(([name, its]) => (its.has(group) ? [{ gateway: name, by: group }] : []));
+      const owners = [...optimizedAt].flatMap(([name, its]) => (its.has(group) ? [{ gateway: name, by: group, seenBy: 'target' }] : []));
       tracker.set(group, owners, event, Number(group), undefined);
     }
   }

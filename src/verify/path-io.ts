@@ -13,6 +13,8 @@ export type CountedIo =
   | { kind: 'unknown'; why: string };
 
 export interface CountedSelection extends Period {
+  /** Whose paths: two hosts may name theirs alike. */
+  host: string;
   gateway: string;
   nsUuids: readonly string[];
   /** Only data that was written counts. */
@@ -30,8 +32,8 @@ export interface CountedSelection extends Period {
  * error; what is left must have moved data. Requests that the kernel gave to another path end without data.
  */
 export function countedIo(input: CheckInput, selection: CountedSelection): CountedIo {
-  const { gateway, nsUuids, writesOnly, failedOps, fromUs, toUs } = selection;
-  const windows = eventsOf(input.events, 'host.path-io').filter((event) => event.fromUs >= fromUs && event.toUs <= toUs);
+  const { host, gateway, nsUuids, writesOnly, failedOps, fromUs, toUs } = selection;
+  const windows = eventsOf(input.events, 'host.path-io').filter((event) => event.host === host && event.fromUs >= fromUs && event.toUs <= toUs);
   const rows = windows.map((event) => rowsOf(event, gateway, nsUuids));
   const seen = windows.filter((_, i) => rows[i]!.length > 0);
   if (seen.length === 0) return { kind: 'unknown', why: `no counters of a path through ${gateway} were read in that time` };

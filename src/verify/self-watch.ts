@@ -109,12 +109,16 @@ export function absencesOf(events: readonly HistoryEvent[], process: string, per
   return absent;
 }
 
-/** Observers of gateways look in vain while a fault lasts; those of the hosts and the monitor must not. */
+/** Observers of gateways look in vain while a fault lasts; those of the monitor and of each host must not. */
 function checkObservers({ plan, events }: CheckInput, period: Period, findings: Findings): number {
   const startUs = runStartUs(events);
   const blinded = ['gateway', 'store', ...plan.topology.gateways.map(({ name }) => name)];
   const coverage = coverageOf(events, period, (observer) => !blinded.some((name) => observes(observer, name)));
+  const { hosts } = plan.topology;
   if (coverage.length === 0) findings.unknown('no observe.coverage event of a host or monitor observer');
+  else if (hosts.length > 1) {
+    for (const { name } of hosts) if (!coverage.some(({ observer }) => observes(observer, name))) findings.unknown(`no observe.coverage event of an observer of ${name}`);
+  }
   let longestUs = 0;
   for (const observer of new Set(coverage.map((event) => event.observer))) {
     const spans = coverage.filter((event) => event.observer === observer);

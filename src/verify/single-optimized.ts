@@ -20,11 +20,11 @@ export const targetResolutionUs = 200_000;
  * the hosts' paths (exact, or as dense as the host is sampled), the monitor's maps (never, no allowance) and the
  * targets' own word (sampled).
  *
- * An overlap in the host's or the targets' view is excused only in an `OverlapAllowance` of its group: it must
+ * An overlap in the hosts' or the targets' view is excused only in an `OverlapAllowance` of its group: it must
  * begin between the fault (or heal) and the end of what that fault may cause, and last no longer than the bound.
  *
  * `unknown`: an overlap not longer than the clock error of its events, no view of the paths or the monitor at
- * all, or a host observer that had a gap longer than it may have (`lookGapLimitUs`).
+ * all or of one of the hosts, or a host observer that had a gap longer than it may have (`lookGapLimitUs`).
  */
 export const singleOptimized: Checker = {
   name: 'single-optimized',
@@ -33,22 +33,27 @@ export const singleOptimized: Checker = {
     const { plan, events } = input;
     const findings = new Findings('single-optimized', starvation(input));
     const startUs = runStartUs(events);
-    const first = eventsOf(events, 'host.path')[0];
+    const paths = eventsOf(events, 'host.path');
     const maps = eventsOf(events, 'mon.map');
-    if (first === undefined) {
+    if (paths.length === 0) {
       findings.unknown('no host.path event: the host never saw a path');
       return findings.result('');
     }
+    const hosts = plan.topology.hosts.map(({ name }) => name);
     if (maps.length === 0) findings.unknown('no mon.map event: the monitor was never observed');
-    const period = { fromUs: first.tUs, toUs: judgedPeriod(events)!.toUs };
-    checkCoverage(input, period, findings);
+    const period = { fromUs: paths[0]!.tUs, toUs: judgedPeriod(events)!.toUs };
+    for (const name of hosts) {
+      const first = paths.find(({ host }) => host === name);
+      if (first === undefined) findings.unknown(`no host.path event of ${name}: it never saw a path`);
+      else checkCoverage(input, name, { fromUs: first.tUs, toUs: period.toUs }, findings);
+    }
 
     const windows = allowanceWindows(plan, events, plan.expect.overlaps).map((window) => widened(window, input, period));
     let longestUs = 0;
     const judge = (overlap: Overlap, resolutionUs: number, mayBeAllowed: boolean): void => {
       const durationUs = overlap.toUs - overlap.fromUs;
       longestUs = Math.max(longestUs, durationUs);
-      const text = `${overlap.seenBy}: ANA group ${overlap.anaGroup}${overlap.nsid === undefined ? '' : `, namespace ${overlap.nsid}`} optimized at ${overlap.owners.join(' and ')} for ${ms(durationUs)} from ${at(overlap.fromUs, startUs)}`;
+      const text = `${overlap.seenBy.join(', ')}: ANA group ${overlap.anaGroup}${overlap.nsid === undefined ? '' : `, namespace ${overlap.nsid}`} optimized at ${overlap.owners.join(' and ')} for ${ms(durationUs)} from ${at(overlap.fromUs, startUs)}`;
       const more = { tUs: overlap.fromUs, toUs: overlap.toUs, events: overlap.events };
       const window = mayBeAllowed ? windows.find((each) => excuses(each, overlap)) : undefined;
       if (window !== undefined) {
@@ -60,7 +65,7 @@ export const singleOptimized: Checker = {
         findings.failInTime(text, more, { excessUs: durationUs });
       }
     };
-    const host = hostOverlaps(events, period.toUs);
+    const host = hostOverlaps(events, period.toUs, hosts);
     const monitor = monitorOverlaps(events, period.toUs);
     const target = targetOverlaps(events, period.toUs);
     for (const overlap of host) judge(overlap, Math.max(overlap.errUs, lookGapUs(input, overlap)), true);
@@ -82,7 +87,7 @@ export const singleOptimized: Checker = {
  */
 function lookGapUs({ plan, events }: CheckInput, overlap: Overlap): number {
   if (!isSampled(plan)) return 0;
-  return Math.max(0, ...coverageOf(events, overlap, (observer) => observes(observer, overlap.seenBy)).map(({ maxGapUs }) => maxGapUs));
+  return Math.max(0, ...coverageOf(events, overlap, (observer) => overlap.seenBy.some((host) => observes(observer, host))).map(({ maxGapUs }) => maxGapUs));
 }
 
 /** An overlap may begin late in a fault (the takeover comes after the grace), so the window lasts until the fault is gone. */
@@ -97,21 +102,19 @@ function excuses(window: AllowanceWindow, overlap: Overlap): boolean {
   return window.groups.includes(overlap.anaGroup) && overlap.fromUs >= window.fromUs && overlap.fromUs <= window.toUs && overlap.toUs - overlap.fromUs <= window.boundUs;
 }
 
-function checkCoverage({ plan, events }: CheckInput, period: Period, findings: Findings): void {
+function checkCoverage({ plan, events }: CheckInput, host: string, period: Period, findings: Findings): void {
   const limitUs = lookGapLimitUs(plan, 'host');
   const startUs = runStartUs(events);
-  for (const { name } of plan.topology.hosts) {
-    const traced = new TracedReads(events, name);
-    const coverage = coverageOf(events, period, (observer) => observes(observer, name) || (plan.topology.hosts.length === 1 && observes(observer, 'host')));
-    for (const event of coverage) {
-      if (event.samples === 0) findings.unknown(`${event.observer} took no sample from ${at(event.fromUs, startUs)} to ${at(event.toUs, startUs)}`, { tUs: event.fromUs, toUs: event.toUs, events: [event.seq] });
-      else if (event.maxGapUs > limitUs && !traced.resolves(withGap(event))) {
-        findings.unknown(`${event.observer} did not look for ${ms(event.maxGapUs)} between ${at(event.fromUs, startUs)} and ${at(event.toUs, startUs)}; ${ms(limitUs)} is the most that resolves two owners`, { tUs: event.fromUs, toUs: event.toUs, events: [event.seq] });
-      }
+  const traced = new TracedReads(events, host);
+  const coverage = coverageOf(events, period, (observer) => observes(observer, host) || (plan.topology.hosts.length === 1 && observes(observer, 'host')));
+  for (const event of coverage) {
+    if (event.samples === 0) findings.unknown(`${event.observer} took no sample from ${at(event.fromUs, startUs)} to ${at(event.toUs, startUs)}`, { tUs: event.fromUs, toUs: event.toUs, events: [event.seq] });
+    else if (event.maxGapUs > limitUs && !traced.resolves(withGap(event))) {
+      findings.unknown(`${event.observer} did not look for ${ms(event.maxGapUs)} between ${at(event.fromUs, startUs)} and ${at(event.toUs, startUs)}; ${ms(limitUs)} is the most that resolves two owners`, { tUs: event.fromUs, toUs: event.toUs, events: [event.seq] });
     }
-    for (const hole of holesIn(period, coverage, limitUs)) {
-      findings.unknown(`the paths of ${name} were not observed for ${ms(hole.toUs - hole.fromUs)} from ${at(hole.fromUs, startUs)} (${hole.why})`, { tUs: hole.fromUs, toUs: hole.toUs });
-    }
-    findings.metrics[`${name}.lookGapMaxMs`] = toMs(Math.max(0, ...coverage.map(({ maxGapUs }) => maxGapUs)));
   }
+  for (const hole of holesIn(period, coverage, limitUs)) {
+    findings.unknown(`the paths of ${host} were not observed for ${ms(hole.toUs - hole.fromUs)} from ${at(hole.fromUs, startUs)} (${hole.why})`, { tUs: hole.fromUs, toUs: hole.toUs });
+  }
+  findings.metrics[`${host}.lookGapMaxMs`] = toMs(Math.max(0, ...coverage.map(({ maxGapUs }) => maxGapUs)));
 }

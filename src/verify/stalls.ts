@@ -26,7 +26,7 @@ export interface Stall extends RawStall {
   boundUs: number;
   /** By how much it is too long; ≤ 0: it isn't. */
   excessUs: number;
-  /** How long the event loops of the host's or the harness's process stood still during it; `hidden`: the host's when it began. */
+  /** How long the event loops of its host's or the harness's process stood still during it; `hidden`: the host's when it began. */
   loopDelayUs: number;
   judgement: StallJudgement;
 }
@@ -51,10 +51,11 @@ export async function listStalls(input: CheckInput): Promise<Stall[]> {
     const durationUs = stall.toUs - stall.fromUs;
     const quietUs = quiet.ms * 1000;
     const best = measureStall(windows, anaGroup, stall, quietUs);
-    const stoodUs = Math.max(0, ...watches.filter(({ process, fromUs, toUs }) => process === stall.host && fromUs <= stall.fromUs && stall.fromUs <= toUs).map(({ loopDelayMaxUs }) => loopDelayMaxUs));
+    const own = watches.filter(({ process }) => process === stall.host || process === 'harness');
+    const stoodUs = Math.max(0, ...own.filter(({ process, fromUs, toUs }) => process === stall.host && fromUs <= stall.fromUs && stall.fromUs <= toUs).map(({ loopDelayMaxUs }) => loopDelayMaxUs));
     const beforeUs = Math.min(stall.lateMaxUs, stoodUs);
     const hidden = best.excessUs <= 0 && beforeUs > 0 && measureStall(windows, anaGroup, { fromUs: stall.fromUs - beforeUs, toUs: stall.toUs }, quietUs).excessUs > 0;
-    const loopDelayUs = best.excessUs > 0 ? stoodStillUs(watches, stall) : hidden ? beforeUs : 0;
+    const loopDelayUs = best.excessUs > 0 ? stoodStillUs(own, stall) : hidden ? beforeUs : 0;
     const judgement = hidden ? 'hidden' : best.excessUs <= 0 ? 'within' : best.excessUs <= loopDelayUs ? 'doubtful' : 'over';
     const { window } = best;
     return {

@@ -3,7 +3,15 @@ import { HostView, isOptimized } from './host-view.js';
 import { faultRecords, healUs, inTimeOrder, injectUs, judgedPeriod } from './timeline.js';
 import type { CheckInput } from './types.js';
 
-/** One expectation about a takeover, and what the host saw of it. */
+/** The first other gateway that one host saw as optimized. */
+export interface SeenTakeover {
+  host: string;
+  tookOverUs: number;
+  takenBy: string;
+  event: number;
+}
+
+/** One expectation about a takeover, and what the hosts saw of it. */
 export interface Takeover {
   fault: string;
   group: number;
@@ -15,17 +23,17 @@ export interface Takeover {
   healUs: number;
   /** Until when a group that must not move is watched: the next injection, or the end. */
   watchUntilUs: number;
-  /** The gateway that the host saw as optimized when the fault began, else the one that the plan names. */
+  /** The gateway that the hosts saw as optimized when the fault began, else the one that the plan names. */
   ownerBefore: string;
-  /** When the host first saw another gateway optimized, between injection and heal (expected) or at all (not expected). */
-  tookOverUs: number | undefined;
-  takenBy: string | undefined;
-  event: number | undefined;
+  /** By time, each host of the plan at most once: between injection and heal (expected), or the first at all (not expected). */
+  seen: SeenTakeover[];
+  /** Hosts of the plan that saw none. */
+  unseenBy: string[];
 }
 
 const cache = new WeakMap<CheckInput, Takeover[]>();
 
-/** The expected takeovers of the plan, found in the host's view of the paths. */
+/** The expected takeovers of the plan, found in the hosts' views of the paths. */
 export function takeoversOf(input: CheckInput): Takeover[] {
   let takeovers = cache.get(input);
   if (takeovers === undefined) cache.set(input, (takeovers = input.plan.expect.takeovers.map((each) => follow(input, each))));
@@ -43,7 +51,7 @@ function follow({ plan, events }: CheckInput, { fault, group, expected, reason }
   const takeover: Takeover = {
     fault, group, expected, reason, injectUs: fromUs, healUs: toUs, watchUntilUs,
     ownerBefore: plan.topology.gateways.find(({ anaGroup }) => anaGroup === group)?.name ?? '',
-    tookOverUs: undefined, takenBy: undefined, event: undefined,
+    seen: [], unseenBy: plan.topology.hosts.map(({ name }) => name),
   };
   if (fromUs === undefined) return takeover;
   const limitUs = expected ? toUs : watchUntilUs;
@@ -58,11 +66,10 @@ function follow({ plan, events }: CheckInput, { fault, group, expected, reason }
     if (begun && event.tUs >= limitUs) break;
     const change = view.apply(event);
     const path = change?.after;
-    if (begun && path?.anaGroup === group && path.gateway !== takeover.ownerBefore && isOptimized(path)) {
-      takeover.tookOverUs = event.tUs;
-      takeover.takenBy = path.gateway;
-      takeover.event = event.seq;
-      break;
+    if (begun && path?.anaGroup === group && path.gateway !== takeover.ownerBefore && isOptimized(path) && takeover.unseenBy.includes(path.host)) {
+      takeover.seen.push({ host: path.host, tookOverUs: event.tUs, takenBy: path.gateway, event: event.seq });
+      takeover.unseenBy = takeover.unseenBy.filter((host) => host !== path.host);
+      if (!expected || takeover.unseenBy.length === 0) break;
     }
   }
   return takeover;

@@ -27,16 +27,23 @@ export interface Period {
 }
 
 /**
- * What the observing checkers judge: from the host's `start` inventory (or its first path) to its `end`
- * inventory (or `run.end`, or the last event). Bring-up and teardown lie outside. Undefined: no host was seen.
+ * What the observing checkers judge: from the hosts' `start` inventories (or the first path) to their `end`
+ * inventories (or `run.end`, or the last event). Bring-up and teardown lie outside: with several hosts it is the time
+ * in which each of them was past its start and before its end. Undefined: no host was seen.
  */
 export function judgedPeriod(history: readonly HistoryEvent[]): Period | undefined {
   const events = inTimeOrder(history);
-  const from = events.find((event) => event.type === 'host.inventory' && event.label === 'start') ?? events.find((event) => event.type === 'host.path');
-  if (from === undefined) return undefined;
-  const to =
-    events.findLast((event) => event.type === 'host.inventory' && event.label === 'end') ?? events.findLast((event) => event.type === 'run.end') ?? events.at(-1)!;
-  return { fromUs: from.tUs, toUs: to.tUs };
+  const starts = new Map<string, number>();
+  const ends = new Map<string, number>();
+  for (const event of events) {
+    if (event.type !== 'host.inventory') continue;
+    if (event.label === 'start' && !starts.has(event.host)) starts.set(event.host, event.tUs);
+    if (event.label === 'end') ends.set(event.host, event.tUs);
+  }
+  const fromUs = starts.size > 0 ? Math.max(...starts.values()) : events.find((event) => event.type === 'host.path')?.tUs;
+  if (fromUs === undefined) return undefined;
+  const toUs = ends.size > 0 ? Math.min(...ends.values()) : (events.findLast((event) => event.type === 'run.end') ?? events.at(-1)!).tUs;
+  return { fromUs, toUs };
 }
 
 /** The first event of each phase of one fault. */

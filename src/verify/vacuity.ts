@@ -1,6 +1,7 @@
 import { checkHeldWrites } from './held-writes.js';
 import { scanJournal } from './journal-scan.js';
 import type { JournalScan } from './journal-scan.js';
+import { hostOf } from '../plan/hosts.js';
 import type { TopologyNamespace } from '../plan/types.js';
 import { Findings } from './result.js';
 import { takeoversOf } from './takeovers.js';
@@ -60,8 +61,10 @@ export const vacuity: Checker = {
 };
 
 /** Before, during and after each fault for one namespace; the whole run if there is no fault. */
-function stretchesOf(input: CheckInput, { anaGroup }: TopologyNamespace): Stretch[] {
+function stretchesOf(input: CheckInput, namespace: TopologyNamespace): Stretch[] {
   const { plan, events } = input;
+  const { anaGroup } = namespace;
+  const owner = hostOf(plan.topology, namespace);
   const faults = [...faultRecords(events)]
     .map(([id, record]) => ({ id, fromUs: injectUs(record), healUs: healUs(record) ?? Infinity, goneUs: healedUs(record) ?? Infinity }))
     .filter((fault): fault is typeof fault & { fromUs: number } => fault.fromUs !== undefined)
@@ -85,7 +88,7 @@ function stretchesOf(input: CheckInput, { anaGroup }: TopologyNamespace): Stretc
     const hangs = hanging.some(({ fromUs, toUs }) => fromUs < fault.healUs && fault.fromUs < toUs);
     if (!hangs && fault.healUs > fault.fromUs) {
       const takeover = takeovers.find((each) => each.fault === fault.id && each.group === anaGroup && each.expected);
-      const tookOverUs = takeover?.tookOverUs;
+      const tookOverUs = takeover?.seen.find(({ host }) => host === owner)?.tookOverUs;
       if (tookOverUs !== undefined || !inside) stretches.push({ name: tookOverUs === undefined ? `during ${fault.id}` : `after the takeover during ${fault.id}`, fromUs: tookOverUs ?? fault.fromUs, toUs: fault.healUs });
     }
     if (fault.goneUs < nextUs && fault.goneUs < Infinity && !(inside && nextUs < Infinity)) stretches.push({ name: `after ${fault.id}`, fromUs: fault.goneUs, toUs: nextUs });

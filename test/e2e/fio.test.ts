@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LoopbackLab, type LoopbackLabOptions } from '../../src/lab/loopback/lab.js';
 import type { LabOptions, LabProvider } from '../../src/lab/provider.js';
-import type { HostNode, Lab } from '../../src/lab/types.js';
+import type { Lab } from '../../src/lab/types.js';
 import { planScenario } from '../../src/plan/planner.js';
 import type { Plan } from '../../src/plan/types.js';
 import { checkEvidence } from '../../src/results/manifest.js';
@@ -23,15 +23,18 @@ class LabWithFio extends LoopbackLab {
     super(options);
     this.#fio = fio;
   }
-  override get host(): HostNode {
+  override async up(progress: (step: string) => void): Promise<void> {
+    await super.up(progress);
     const fio = this.#fio;
-    return new Proxy(super.host, {
-      get(host, name): unknown {
-        if (name === 'fio') return fio;
-        const value: unknown = Reflect.get(host, name, host);
-        return typeof value === 'function' ? (value.bind(host) as unknown) : value;
-      },
-    });
+    for (const [of, node] of this.hosts) {
+      this.hosts.set(of, new Proxy(node, {
+        get(host, name): unknown {
+          if (name === 'fio') return fio;
+          const value: unknown = Reflect.get(host, name, host);
+          return typeof value === 'function' ? (value.bind(host) as unknown) : value;
+        },
+      }));
+    }
   }
 }
 

@@ -25,6 +25,8 @@ describe('bad input', () => {
     ['a filter that matches nothing', ['run', 'failover', '--filter', 'xyz'], /xyz[\s\S]*gateway-dead/],
     ['17 gateways', ['run', '--gateways', '17'], /--gateways[\s\S]*from 1 to 16/],
     ['more groups than gateways', ['run', '--ana-groups', '5'], /lab\.anaGroups/],
+    ['more hosts than namespaces with load', ['run', '--hosts', '4'], /lab\.hosts: 4 hosts need as many namespaces with load, there are 3/],
+    ['9 hosts', ['run', '--hosts', '9'], /--hosts[\s\S]*from 1 to 8/],
     ['a seed that is no folder name', ['run', '--seed', '../x'], /--seed/],
     ['a folder that is no run', ['recheck', '.'], /is no run folder/],
     ['a gate without a policy', ['gate', '.'], /required option '--policy <file>'/],
@@ -57,9 +59,10 @@ describe('plan', () => {
   });
 
   it('takes the shape from the command line', async () => {
-    const { stdout } = await pathproof(box, 'plan', 'smoke', '--gateways', '5', '--ana-groups', '5', '--namespaces', '10');
-    const [plan] = JSON.parse(stdout) as { topology: { gateways: unknown[]; namespaces: { anaGroup: number }[] } }[];
+    const { stdout } = await pathproof(box, 'plan', 'smoke', '--gateways', '5', '--hosts', '3', '--ana-groups', '5', '--namespaces', '10');
+    const [plan] = JSON.parse(stdout) as { topology: { gateways: unknown[]; hosts: unknown[]; namespaces: { anaGroup: number }[] } }[];
     expect(plan!.topology.gateways).toHaveLength(5);
+    expect(plan!.topology.hosts).toHaveLength(3);
     expect(new Set(plan!.topology.namespaces.map((n) => n.anaGroup)).size).toBe(5);
   });
 });

@@ -192,7 +192,7 @@ describe.skipIf(!wanted)('the host’s member in a virtual machine', () => {
     console.log(stats.map(({ reads, writes }, i) => `ns${i + 1} ${reads} reads ${writes} writes`).join(', '));
     expect(result).toMatchObject({ verdict: 'pass' });
     const group1 = guestNamespaces.filter(({ anaGroup }) => anaGroup === 1).map(({ uuid }) => uuid);
-    const counted = (gateway: string): unknown => countedIo(input, { gateway, nsUuids: group1, writesOnly: true, failedOps: 0, fromUs: tookOverUs, toUs: untilUs });
+    const counted = (gateway: string): unknown => countedIo(input, { host: 'host1', gateway, nsUuids: group1, writesOnly: true, failedOps: 0, fromUs: tookOverUs, toUs: untilUs });
     expect(counted('gw2')).toMatchObject({ kind: 'carried' });
     expect(counted('gw1')).toEqual({ kind: 'none' });
     expect(fromUs).toBeLessThan(tookOverUs);

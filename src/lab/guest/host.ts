@@ -4,6 +4,7 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { JournalWriter } from '../../history/index.js';
 import { AlignedPool, KernelHost, samplerThread } from '../../initiator/kernel/index.js';
 import type { KernelBlockDevice, SamplerLoopOptions } from '../../initiator/kernel/index.js';
+import { namespacesOf } from '../../plan/hosts.js';
 import type { PathPolicy, Plan } from '../../plan/types.js';
 import { ownNowUs } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
@@ -55,29 +56,30 @@ class GuestHost {
     return { problems };
   }
 
-  /** A new journal and a new workload on the plan's namespaces. What an earlier run has left behind is ended first. */
+  /** A new journal and a new workload on those of the plan's namespaces that are this host's. What an earlier run has left behind is ended first. */
   async begin(runId: string, plan: Plan): Promise<{ journal: string }> {
     await this.#endRun();
     // They may still write, into this run's blocks.
     const hung = this.#hung();
     if (hung > 0) throw infraError('HOST_IO_HUNG', `${hung} operations of an earlier run are still with the kernel`, { hint: 'disconnect the host: they end with their controllers' });
     const { topology, workload } = plan;
-    const problem = threadsProblem(workload, topology.namespaces.length, Number(process.env['UV_THREADPOOL_SIZE'] ?? defaultThreads));
+    const own = namespacesOf(topology, this.#name);
+    const problem = threadsProblem(workload, own.length, Number(process.env['UV_THREADPOOL_SIZE'] ?? defaultThreads));
     if (problem !== undefined) throw infraError('HOST_THREADS', problem);
     const path = hostJournalPath(this.#name);
     mkdirSync(dirname(path), { recursive: true });
     rmSync(path, { force: true });
-    const pool = new AlignedPool(outstandingMax(workload, topology.namespaces.length), operationBytesMax(workload));
+    const pool = new AlignedPool(outstandingMax(workload, own.length), operationBytesMax(workload));
     const devices: KernelBlockDevice[] = [];
     let journal: JournalWriter | undefined;
     try {
-      for (const head of this.#host.heads(topology.namespaces.map(({ uuid }) => uuid))) devices.push(this.#host.open(head, pool));
+      for (const head of this.#host.heads(own.map(({ uuid }) => uuid))) devices.push(this.#host.open(head, pool));
       // A version must name its writer, and 0 stands for none.
       const writer = topology.hosts.findIndex((host) => host.name === this.#name) + 1;
       journal = JournalWriter.open(path, journalHeaderOf(runId, this.#name, writer, devices), { onError: (error) => this.#evidenceLost(error.message) });
       const runner = new StampRunner({
         host: this.#name, runId, seed: plan.seed, writer, workload, devices, journal,
-        idleUuids: new Set(topology.namespaces.filter(({ idle }) => idle).map(({ uuid }) => uuid)),
+        idleUuids: new Set(own.filter(({ idle }) => idle).map(({ uuid }) => uuid)),
         onStats: (event) => this.#context.emit({ ...event, tUs: event.toUs }),
         onReread: (event) => this.#context.emit(event),
         onDeviceError: (error) => this.#context.log(`a block device threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),

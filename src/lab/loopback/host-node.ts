@@ -4,7 +4,7 @@ import type { MemberProcess } from './member-process.js';
 /** Requests that wait for I/O: whoever asks has a limit of its own, and a system that hangs is a finding, no broken lab. */
 const ioRequestTimeoutMs = 3_600_000;
 
-/** The userspace initiator of the loopback lab, in a process of its own. */
+/** A userspace initiator of the loopback lab, in a process of its own. */
 export class LoopbackHost implements HostNode {
   readonly name: string;
   readonly #member: MemberProcess;
@@ -12,6 +12,11 @@ export class LoopbackHost implements HostNode {
   constructor(name: string, member: MemberProcess) {
     this.name = name;
     this.#member = member;
+  }
+
+  /** Resolves when its process runs. */
+  async ready(): Promise<void> {
+    await this.#member.info;
   }
 
   async connect(): Promise<{ missing: string[] }> {

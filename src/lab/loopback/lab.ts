@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import type { Ability } from '../../fault/specs.js';
 import { labAbilities } from '../../plan/lab-abilities.js';
 import type { EventBody, NodeEvent } from '../../history/events.js';
+import { journalFileName } from '../../history/journal-source.js';
 import type { CommandReply } from '../../monitor/client.js';
 import { defectsOf } from '../../plan/defects.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError, messageOf, PathproofError } from '../../util/errors.js';
 import { LabRegistration } from '../registry.js';
-import type { HostNode, Lab, LabEventSink, LinkCutMode, LinkDirection, LinkNode, LinkStats, MonitorNode, Product, StoreNode } from '../types.js';
+import type { Lab, LabEventSink, LinkCutMode, LinkDirection, LinkNode, LinkStats, MonitorNode, Product, StoreNode } from '../types.js';
 import { LoopbackGateway } from './gateway-node.js';
 import { LoopbackHost } from './host-node.js';
 import { MemberProcess } from './member-process.js';
@@ -16,7 +17,7 @@ import { MemberProcess } from './member-process.js';
 export interface LoopbackLabOptions {
   plan: Plan;
   runId: string;
-  /** The run's folder: logs/ and the host's journal go there. */
+  /** The run's folder: logs/ and the hosts' journals go there. */
   runDir: string;
   /** pathproof's version: that of everything in this lab. */
   version: string;
@@ -27,23 +28,23 @@ export interface LoopbackLabOptions {
 export const loopbackAddress = '127.0.0.1';
 
 /**
- * The embedded lab: store, links, monitor, gateways and host as processes of this machine, talking over
+ * The embedded lab: store, links, monitor, gateways and hosts as processes of this machine, talking over
  * 127.0.0.1. Every connection goes through a link that can be cut.
  *
  * ```
- *   host1 ──host1-gwN──▶ gwN ──gwN-store──▶ store
+ *   hostM ──hostM-gwN──▶ gwN ──gwN-store──▶ store
  *                         └───gwN-monitor─▶ monitor ──monitor-store──▶ store
  * ```
  */
 export class LoopbackLab implements Lab {
   readonly abilities: ReadonlySet<Ability> = new Set(labAbilities.loopback);
   readonly gateways = new Map<string, LoopbackGateway>();
+  readonly hosts = new Map<string, LoopbackHost>();
   readonly broken: Promise<string>;
   readonly #options: LoopbackLabOptions;
   readonly #storeDir: string;
   readonly #members = new Map<string, MemberProcess>();
   #registration: LabRegistration | undefined;
-  #host: LoopbackHost | undefined;
   #breakLab: (reason: string) => void = () => undefined;
   #goingDown = false;
   #up = false;
@@ -56,11 +57,6 @@ export class LoopbackLab implements Lab {
     this.broken = new Promise((resolve) => {
       this.#breakLab = resolve;
     });
-  }
-
-  get host(): HostNode {
-    if (this.#host === undefined) throw new Error('the lab is not up');
-    return this.#host;
   }
 
   readonly monitor: MonitorNode = {
@@ -144,16 +140,15 @@ export class LoopbackLab implements Lab {
         await gateway.serving();
       }));
 
-      progress('host');
-      const host = topology.hosts[0]!;
-      const hostMember = this.startMember(host.name, 'host', 'host', {
-        name: host.name, hostNqn: host.hostNqn, hostId: host.hostId, subNqn: topology.nqn, runId: this.#options.runId, plan,
-        controllers: topology.gateways.map((g) => ({ gateway: g.name, host: loopbackAddress, port: this.gateways.get(g.name)!.hostPorts[0]! })),
-        journalFile: join(runDir, `journal-${host.name}.ppj`),
+      progress(`${topology.hosts.length} host(s)`);
+      const hosts = topology.hosts.map(({ name, hostNqn, hostId }, index) => new LoopbackHost(name, this.startMember(name, 'host', 'host', {
+        name, hostNqn, hostId, subNqn: topology.nqn, runId: this.#options.runId, plan,
+        controllers: topology.gateways.map((g) => ({ gateway: g.name, host: loopbackAddress, port: this.gateways.get(g.name)!.hostPorts[index]! })),
+        journalFile: join(runDir, journalFileName(name)),
         timers: shape.timers, policy: shape.policy, ioQueues: shape.ioQueues, digests: { header: shape.headerDigest, data: shape.dataDigest },
-      });
-      await hostMember.info;
-      this.#host = new LoopbackHost(host.name, hostMember);
+      })));
+      await Promise.all(hosts.map((host) => host.ready()));
+      for (const host of hosts) this.hosts.set(host.name, host);
       this.#up = true;
     } catch (error) {
       const tails = this.#tailsOfTheDead();
@@ -167,7 +162,7 @@ export class LoopbackLab implements Lab {
     if (this.#goingDown) return;
     this.#goingDown = true;
     for (const gateway of this.gateways.values()) gateway.retire();
-    // The host first, so that the last thing it sees is not every gateway dying.
+    // The hosts first, so that the last thing they see is not every gateway dying.
     const order = ['host', 'gateway', 'monitor', 'fabric', 'store'];
     const members = [...this.#members.values()].sort((a, b) => order.indexOf(roleOf(a.name)) - order.indexOf(roleOf(b.name)));
     for (const role of order) await Promise.all(members.filter((m) => roleOf(m.name) === role).map((m) => m.end()));

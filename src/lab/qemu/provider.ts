@@ -244,7 +244,7 @@ async function adopt(kept: Leftover, design: LabDesign, image: LabImage, accel: 
 function checkMemory(design: LabDesign): void {
   const freeMb = Math.floor(freemem() / 1_048_576);
   if (freeMb >= memoryNeededMb(design)) return;
-  throw infraError('NO_MEMORY', `${design.nodes.length} machines need ${memoryNeededMb(design)} MB, ${freeMb} MB are free`, { hint: 'fewer gateways (--gateways) need less' });
+  throw infraError('NO_MEMORY', `${design.nodes.length} machines need ${memoryNeededMb(design)} MB, ${freeMb} MB are free`, { hint: 'fewer gateways (--gateways) and hosts (--hosts) need less' });
 }
 
 /** What a gateway has to be told of the cluster, which its design cannot know. */

@@ -1,5 +1,6 @@
 import type { EventOf } from '../../history/events.js';
-import type { PlanStep } from '../../plan/types.js';
+import { hostOf, namespacesOf } from '../../plan/hosts.js';
+import type { Plan, PlanStep, Topology } from '../../plan/types.js';
 import { formatBytes, formatCount, formatMoment, formatSpan } from '../format.js';
 import { faultWindows } from '../model/faults.js';
 import { entryOf } from '../model/group.js';
@@ -38,7 +39,7 @@ export function stallsSection(input: ReportInput): Markup {
     const lastedUs = stall.toUs - stall.fromUs;
     const judged = stallVerdict(stall);
     const percent = Math.round(ratio(stall) * 100);
-    return html`<tr class="${judged === 'over' ? 'over' : ''}"><th scope="row">ns ${stall.ns}</th><td class="num">${showButton(formatMoment(stall.fromUs - t0Us), Math.max(0, stall.fromUs - t0Us - marginUs), Math.min(endUs - t0Us, stall.toUs - t0Us + marginUs))}</td>
+    return html`<tr class="${judged === 'over' ? 'over' : ''}"><th scope="row">ns ${stall.ns}${ofHost(input.plan, stall.ns)}</th><td class="num">${showButton(formatMoment(stall.fromUs - t0Us), Math.max(0, stall.fromUs - t0Us - marginUs), Math.min(endUs - t0Us, stall.toUs - t0Us + marginUs))}</td>
 <td class="num">${formatSpan(lastedUs)}</td><td class="num">${formatSpan(stall.allowedMs * 1_000)}</td>
 <td><meter min="0" max="150" low="100" high="100" optimum="50" value="${Math.min(150, percent)}">${percent} %</meter> <span class="num">${percent} %</span></td>
 <td>${stall.attribution}</td>${stallWord(judged, lastedUs - stall.allowedMs * 1_000)}</tr>`;
@@ -47,6 +48,18 @@ export function stallsSection(input: ReportInput): Markup {
   return html`<section id="stalls" aria-labelledby="stalls-title"><h2 id="stalls-title">Stalls</h2>
 ${rows.length === 0 ? html`<p class="empty">No namespace stood still.</p>` : html`<div class="scroll"><table><thead><tr><th scope="col">Namespace</th><th scope="col" class="num">Start</th><th scope="col" class="num">Lasted</th><th scope="col" class="num">Allowed</th><th scope="col">Of the allowed</th><th scope="col">Explained by</th><th scope="col">Verdict</th></tr></thead><tbody>${rows}</tbody></table></div>`}
 ${rest > 0 ? html`<p class="more">${formatCount(rest)} shorter ones are in verdict.json</p>` : null}</section>`;
+}
+
+/** How many there are, and how many of them each host loads, where there are several. */
+function namespacesText(topology: Topology): string {
+  const each = topology.hosts.map(({ name }) => `${namespacesOf(topology, name).length} of ${name}`);
+  return `${topology.namespaces.length}${each.length > 1 ? ` (${each.join(', ')})` : ''}`;
+}
+
+/** ` · host2`, where the lab has several hosts: whose I/O stood still. */
+function ofHost({ topology }: Plan, nsid: number): string {
+  const namespace = topology.namespaces.find((each) => each.nsid === nsid);
+  return topology.hosts.length > 1 && namespace !== undefined ? ` · ${hostOf(topology, namespace)}` : '';
 }
 
 function stallWord(judged: StallVerdict, excessUs: number): Markup {
@@ -114,7 +127,7 @@ export function planSection(input: ReportInput): Markup {
 <div class="columns">
 <div><h3>Steps</h3><ol class="steps">${plan.steps.map(step)}</ol></div>
 <div><h3>Lab</h3>${facts([
-    ['Gateways', shape.gateways], ['Namespaces', shape.namespaces], ['ANA groups', shape.anaGroups], ['Block size', `${shape.blockSize} B`], ['Namespace size', `${shape.namespaceMiB} MiB`],
+    ['Gateways', shape.gateways], ['Hosts', topology.hosts.length], ['Namespaces', namespacesText(topology)], ['ANA groups', shape.anaGroups], ['Block size', `${shape.blockSize} B`], ['Namespace size', `${shape.namespaceMiB} MiB`],
     ['Path policy', shape.policy], ['I/O queues', shape.ioQueues], ['Digests', [shape.headerDigest ? 'header' : '', shape.dataDigest ? 'data' : ''].filter((name) => name !== '').join(', ') || 'none'],
     ['Subsystem', html`<code>${topology.nqn}</code>`], ['Pool, group', `${topology.pool}, ${topology.group}`],
   ], 'facts rows')}</div>

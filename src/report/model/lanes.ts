@@ -1,11 +1,12 @@
 import type { HistoryEvent } from '../../history/events.js';
+import { hostOf } from '../../plan/hosts.js';
 import type { Plan } from '../../plan/types.js';
 import { formatSpan } from '../format.js';
 import { stallVerdict } from '../stalls.js';
 import type { ReportStall } from '../types.js';
 import { controllerLanes, monitorLanes, processLanes } from './gateway-lanes.js';
 import { entryOf, groupBy } from './group.js';
-import { ownerLanes } from './owner-lanes.js';
+import { hostViewName, ownerLanes } from './owner-lanes.js';
 import { bestPath, isOptimized, PathBook } from './paths.js';
 import { Track, type Segment } from './track.js';
 
@@ -58,12 +59,13 @@ export function laneBlocks(context: LaneContext): LaneBlock[] {
   const open = total <= openLanesMax;
   const blocks: LaneBlock[] = [];
   if (owners.length > 0) {
-    const note = 'who is optimized: as the monitor orders it, as the gateways say it, as the host sees it';
+    const note = 'who is optimized: as the monitor orders it, as the gateways say it, as each host sees it';
     const few = owners.length <= 24;
-    const hostsView = owners.filter((lane) => lane.label.endsWith('host'));
+    const names = context.hosts.map((host) => ` · ${hostViewName(context, host)}`);
+    const hostsView = owners.filter((lane) => names.some((name) => lane.label.endsWith(name)));
     const sections: LaneSection[] = few
       ? [{ title: null, open: true, lanes: owners }]
-      : [{ title: null, open: true, lanes: hostsView }, { title: 'all three views of each group', open: false, lanes: owners }];
+      : [{ title: null, open: true, lanes: hostsView }, { title: 'all views of each group', open: false, lanes: owners }];
     blocks.push({ id: 'groups', title: 'ANA groups', note, sections });
   }
   if (heads.length > 0) {
@@ -143,9 +145,15 @@ function headLanes(context: LaneContext): Lane[] {
     const [host, nsid] = [key.slice(0, key.lastIndexOf(' ')), Number(key.slice(key.lastIndexOf(' ') + 1))];
     return {
       label: hostPrefix(context, host) + namespaceLabel(context.plan, nsid),
-      segments: [...track.end(endUs - t0Us), ...(stalls.get(nsid) ?? [])],
+      segments: [...track.end(endUs - t0Us), ...(loads(context, host, nsid) ? (stalls.get(nsid) ?? []) : [])],
     };
   });
+}
+
+/** A namespace's I/O, and so its stalls, belong to one host. */
+function loads({ plan: { topology }, hosts }: LaneContext, host: string, nsid: number): boolean {
+  const namespace = topology.namespaces.find((each) => each.nsid === nsid);
+  return hosts.length === 1 || namespace === undefined || hostOf(topology, namespace) === host;
 }
 
 function stallSegments(context: LaneContext): Map<number, Segment[]> {

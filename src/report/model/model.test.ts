@@ -63,6 +63,26 @@ describe('path lanes', () => {
   });
 });
 
+describe('with two hosts', () => {
+  const two = { ...plan, topology: { ...plan.topology, hosts: ['host1', 'host2'].map((name) => ({ name, hostNqn: name, hostId: name })), namespaces: plan.topology.namespaces.map((each) => ({ ...each, host: each.nsid === 1 ? 'host1' : 'host2' })) } };
+  const at2 = (each: HistoryEvent): HistoryEvent => ({ ...each, host: 'host2' }) as HistoryEvent;
+  const stall = (nsid: number): ReportStall => ({ ns: nsid, fromUs: t0Us + 60_000, toUs: t0Us + 70_000, allowedMs: 1, attribution: 'none' });
+  const events = [path(10, 'gw1', 1, 'optimized'), at2(path(10, 'gw1', 1, 'optimized')), at2(path(30, 'gw1', 1, 'inaccessible')), at2(path(40, 'gw2', 1, 'optimized'))];
+  const blocks = laneBlocks({ plan: two, events, stalls: [stall(1)], t0Us, endUs: t0Us + 100_000, gateways: ['gw1', 'gw2'], hosts: ['host1', 'host2'] });
+  const laneOf = (block: string, label: string): string[] => blocks.find(({ id }) => id === block)!.sections.flatMap((section) => section.lanes).find((lane) => lane.label === label)!.segments.map(({ state, layer }) => `${layer === 1 ? '_' : ''}${state}`);
+
+  it('shows what each of them sees, in lanes of its own', () => {
+    expect(laneOf('groups', 'group 1 · host1')).toEqual(['gw:gw1']);
+    expect(laneOf('groups', 'group 1 · host2')).toEqual(['gw:gw1', 'own:none', 'gw:gw2']);
+    expect(laneOf('gateway-gw1', 'host2 · ns 1 · group 1')).toEqual(['ana:optimized', 'ana:inaccessible']);
+  });
+
+  it('shows a stall only at the host whose I/O it was', () => {
+    expect(laneOf('namespaces', 'host1 · ns 1 · group 1')).toEqual(['gw:gw1', '_ns:stall-over']);
+    expect(laneOf('namespaces', 'host2 · ns 1 · group 1')).not.toContain('_ns:stall-over');
+  });
+});
+
 describe('owner lanes', () => {
   it('tell the views of monitor, gateways and host apart', () => {
     const gateway = (ms: number, name: string, group1: AnaStateName): HistoryEvent =>

@@ -5,7 +5,7 @@ import { isOptimized, PathBook } from './paths.js';
 import { Track } from './track.js';
 
 /**
- * Three lanes per ANA group, one per party that has an opinion about who is optimized in it. Where they
+ * A lane per ANA group and party that has an opinion about who is optimized in it: monitor, gateways, each host. Where they
  * differ for longer than a hand-over takes, the failover is broken, whatever each of them says alone.
  */
 export function ownerLanes(context: LaneContext): Lane[] {
@@ -17,13 +17,18 @@ export function ownerLanes(context: LaneContext): Lane[] {
   const views = [
     { name: 'monitor', tracks: monitorView(context, numbers) },
     { name: 'gateways', tracks: targetView(context, numbers) },
-    { name: 'host', tracks: hostView(context, numbers) },
+    ...context.hosts.map((host) => ({ name: hostViewName(context, host), tracks: hostView(context, numbers, host) })),
   ];
   return numbers.flatMap((group) =>
     views
       .map(({ name, tracks }): Lane => ({ label: `group ${group} · ${name}`, segments: tracks.get(group)!.end(length) }))
       .filter((lane) => lane.segments.length > 0),
   );
+}
+
+/** What the lanes of a host's view are called. */
+export function hostViewName({ hosts }: Pick<LaneContext, 'hosts'>, host: string): string {
+  return hosts.length > 1 ? host : 'host';
 }
 
 const tracksFor = (groups: readonly number[]): Map<number, Track> => new Map(groups.map((group) => [group, new Track()]));
@@ -74,7 +79,7 @@ function targetView(context: LaneContext, groups: readonly number[]): Map<number
 }
 
 /** The gateways through which the host would send: optimized on a live controller. */
-function hostView(context: LaneContext, groups: readonly number[]): Map<number, Track> {
+function hostView(context: LaneContext, groups: readonly number[], host: string): Map<number, Track> {
   const tracks = tracksFor(groups);
   const book = new PathBook();
   const groupOf = new Map(context.plan.topology.namespaces.map((namespace) => [namespace.nsid, namespace.anaGroup]));
@@ -84,7 +89,7 @@ function hostView(context: LaneContext, groups: readonly number[]): Map<number, 
     for (const group of changed) {
       const track = group === undefined ? undefined : tracks.get(group);
       if (track === undefined) continue;
-      const perNamespace = members.get(group!)!.map((nsid) => [...new Set(book.of(nsid).filter(isOptimized).map((path) => path.gateway))].sort());
+      const perNamespace = members.get(group!)!.map((nsid) => [...new Set(book.of(nsid, host).filter(isOptimized).map((path) => path.gateway))].sort());
       const owners = [...new Set(perNamespace.flat())].sort();
       const served = perNamespace.filter((names) => names.length > 0).length;
       const partly = served > 0 && served < perNamespace.length ? `${served} of ${perNamespace.length} namespaces` : '';

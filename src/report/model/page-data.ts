@@ -1,4 +1,5 @@
 import type { HistoryEvent } from '../../history/events.js';
+import { hostOf } from '../../plan/hosts.js';
 import type { Plan } from '../../plan/types.js';
 import type { IoSample, ReportInput } from '../types.js';
 import { faultWindows, type FaultWindow } from './faults.js';
@@ -27,7 +28,8 @@ export interface PageData {
   blocks: PackedBlock[];
   throughput: SeriesSet;
   loopDelay: SeriesSet;
-  namespaces: { nsid: number; group: number; idle: boolean }[];
+  /** `host`: whose I/O it has, where there are several hosts. */
+  namespaces: { nsid: number; group: number; idle: boolean; host?: string }[];
   /** Columns of equal length, in order of `t`. */
   samples: { t: number[]; latencyUs: number[]; ns: number[]; kind: number[]; path: number[]; op: number[]; paths: string[] };
   /** Lines in the latency chart. */
@@ -81,7 +83,9 @@ export function pageData(input: ReportInput): PageData {
     blocks,
     throughput: throughputSeries(events, plan, t0Us, endUs),
     loopDelay: loopDelaySeries(events, t0Us, endUs),
-    namespaces: plan.topology.namespaces.map(({ nsid, anaGroup, idle }) => ({ nsid, group: anaGroup, idle })),
+    namespaces: plan.topology.namespaces.map((namespace) => ({
+      nsid: namespace.nsid, group: namespace.anaGroup, idle: namespace.idle, ...(plan.topology.hosts.length > 1 ? { host: hostOf(plan.topology, namespace) } : {}),
+    })),
     samples: sampleColumns(input.samples, t0Us),
     latencyBounds: latencyBounds(plan),
     log: logColumns(events, t0Us),

@@ -133,6 +133,11 @@ export function drawLatency(page: Page, createChart: (page: Page, options: Chart
   }
   select.addEventListener('change', () => plot.redraw());
 
+  /** Operations are numbered per journal, so where there are several hosts an operation's is named. */
+  const ofHost = (nsid: number): string => {
+    const host = namespaces.find((namespace) => namespace.nsid === nsid)?.host;
+    return host === undefined ? '' : ` of ${host}`;
+  };
   /** The visible point nearest to the pointer, within reach. */
   const nearest = (event: PageEvent): number => {
     const box = plot.over.getBoundingClientRect();
@@ -166,7 +171,7 @@ export function drawLatency(page: Page, createChart: (page: Page, options: Chart
     const latency = samples.latencyUs[index]!;
     page.showTooltip([
       `${page.formats.formatSpan(latency)} ${kinds[samples.kind[index]!]!.label}`,
-      `ns ${samples.ns[index]!}, op ${samples.op[index]!}`,
+      `ns ${samples.ns[index]!}, op ${samples.op[index]!}${ofHost(samples.ns[index]!)}`,
       `issued ${page.formats.formatMoment(t)}, ended ${page.formats.formatMoment(t + latency)}`,
       samples.paths[samples.path[index]!] || 'no path answered',
     ], event.clientX, event.clientY);

@@ -1,4 +1,5 @@
 import type { JournalHeader } from '../../history/journal-types.js';
+import { hostOf } from '../../plan/hosts.js';
 import { Findings } from '../result.js';
 import type { Checker, CheckInput, Evidence } from '../types.js';
 import { count, runStartUs } from '../words.js';
@@ -72,8 +73,12 @@ function checkHeaders(input: CheckInput, headers: readonly JournalHeader[], find
     if (writers.has(header.writer)) findings.unknown(`two journals have the writer number ${header.writer}: versions are not unique`);
     writers.add(header.writer);
   }
-  for (const { nsid, uuid } of input.plan.topology.namespaces) {
+  const { topology } = input.plan;
+  for (const namespace of topology.namespaces) {
+    const { nsid, uuid } = namespace;
+    const host = hostOf(topology, namespace);
     if (!known.has(uuid)) findings.unknown(`no journal has namespace ${nsid} (${uuid}) of the plan`);
+    else if (!headers.some((header) => header.host === host && header.namespaces.some((each) => each.uuid === uuid))) findings.unknown(`namespace ${nsid} (${uuid}) belongs to ${host}, whose journal does not have it`);
   }
 }
 

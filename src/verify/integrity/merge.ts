@@ -36,7 +36,8 @@ async function refill(cursor: Cursor): Promise<boolean> {
  * journal they come from. That order also means that, once a completion at time t is visited, every later
  * invocation is at a time > t.
  *
- * All journals must be in one clock domain (the loopback lab's processes share CLOCK_MONOTONIC).
+ * Journals that share a namespace must be in one clock domain. In a lab of several hosts none do: each namespace is
+ * loaded by one host alone, so that the error between the clocks of two hosts orders nothing that matters.
  *
  * @returns what breaks the contract of a journal, in words: times that go back.
  */

@@ -1,4 +1,5 @@
 import type { AnaStateName, ControllerStateName, EventBody, EventType, GroupStateName, HistoryEvent, PathIo } from '../../history/events.js';
+import { namespacesOf } from '../../plan/hosts.js';
 import type { Plan } from '../../plan/types.js';
 import type { CheckInput } from '../types.js';
 import { memoryFio } from './fio-source.js';
@@ -31,6 +32,8 @@ export class DraftRun {
   fioFiles: Map<string, string | Buffer> | undefined;
   /** Without any header if false. */
   hasJournal = true;
+  /** Hosts whose journal is missing. */
+  hostsWithoutJournal: string[] = [];
 
   add(ms: number, body: EventBody, errUs = 0): this {
     this.events.push({ ms, body, errUs });
@@ -87,9 +90,15 @@ export class DraftRun {
   }
 
   get input(): CheckInput {
-    const namespaces = this.plan.topology.namespaces.map(({ uuid, nsid, blockSize, blocks }) => ({ uuid, nsid, blockSize, blocks }));
-    const headers = this.hasJournal ? [testHeader({ namespaces })] : [];
-    return { plan: this.plan, events: this.history, historyProblems: this.historyProblems, journal: journalSource(headers, [recordsOf(this.ops)], this.journalProblems, 64), ...(this.fioFiles === undefined ? {} : { fio: memoryFio(this.fioFiles) }) };
+    const { topology } = this.plan;
+    const journals = this.hasJournal ? topology.hosts.map(({ name }, writer) => ({ name, writer, own: namespacesOf(topology, name) })).filter(({ name }) => !this.hostsWithoutJournal.includes(name)) : [];
+    const headers = journals.map(({ name, writer, own }) => testHeader({ host: name, writer, namespaces: own.map(({ uuid, nsid, blockSize, blocks }) => ({ uuid, nsid, blockSize, blocks })) }));
+    // An operation's `ns` counts all namespaces here, and those of its host in the host's journal.
+    const records = journals.map(({ own }) => recordsOf(this.ops.map((op) => {
+      const ns = own.indexOf(topology.namespaces[op.ns ?? 0]!);
+      return { ...op, ns, journal: ns === -1 ? -1 : 0 };
+    })));
+    return { plan: this.plan, events: this.history, historyProblems: this.historyProblems, journal: journalSource(headers, records, this.journalProblems, 64), ...(this.fioFiles === undefined ? {} : { fio: memoryFio(this.fioFiles) }) };
   }
 }
 

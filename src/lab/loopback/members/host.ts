@@ -5,6 +5,7 @@ import { MultipathHost } from '../../../initiator/userspace/index.js';
 import type { DataHold, NamespaceHead } from '../../../initiator/userspace/index.js';
 import { IoOpcode } from '../../../nvme/index.js';
 import { LoopCoverage } from '../../../observe/loop-coverage.js';
+import { namespacesOf } from '../../../plan/hosts.js';
 import { pathPolicies } from '../../../plan/types.js';
 import type { LabTimers, Plan } from '../../../plan/types.js';
 import { sleep } from '../../../util/clock.js';
@@ -79,20 +80,21 @@ class HostMember {
     this.#coverage = new LoopCoverage({ observer: `host:${config.name}`, emit: (event: NodeEvent) => context.emit(event) });
   }
 
-  /** Connects all controllers, waits for a usable path to every namespace of the plan, and opens the journal. `missing`: those that have none; then there is no journal, and nothing more to do. */
+  /** Connects all controllers, waits for a usable path to every namespace of the plan, and opens the journal of those that are its own. `missing`: those that have none; then there is no journal, and nothing more to do. */
   async connect(): Promise<{ missing: string[] }> {
     if (this.#runner !== undefined) throw new Error('the host is connected already');
     await this.#host.connectAll().catch((error: unknown) => this.#context.log(messageOf(error)));
     const missing = await this.#missingPaths();
     if (missing.length > 0) return { missing };
-    const heads = this.#config.plan.topology.namespaces.map(({ uuid }) => this.#usableHead(uuid)!);
     const { name, runId, plan, journalFile } = this.#config;
+    const own = namespacesOf(plan.topology, name);
+    const heads = own.map(({ uuid }) => this.#usableHead(uuid)!);
     // A version must name its writer, and 0 stands for none.
     const writer = plan.topology.hosts.findIndex((host) => host.name === name) + 1;
     this.#journal = JournalWriter.open(journalFile, journalHeaderOf(runId, name, writer, heads), { onError: (error) => this.#evidenceLost(error.message) });
     this.#runner = new StampRunner({
       host: name, runId, seed: plan.seed, writer, workload: plan.workload, devices: heads, journal: this.#journal,
-      idleUuids: new Set(plan.topology.namespaces.filter(({ idle }) => idle).map(({ uuid }) => uuid)),
+      idleUuids: new Set(own.filter(({ idle }) => idle).map(({ uuid }) => uuid)),
       onStats: (event) => this.#context.emit({ ...event, tUs: event.toUs }),
       onReread: (event) => this.#context.emit(event),
       onDeviceError: (error) => this.#context.log(`a namespace head threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),

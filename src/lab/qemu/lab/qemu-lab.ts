@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import type { Ability } from '../../../fault/specs.js';
 import { labAbilities } from '../../../plan/lab-abilities.js';
 import type { EventBody, NodeEvent } from '../../../history/events.js';
+import { journalFileName } from '../../../history/journal-source.js';
 import { MonitorWatch } from '../../../observe/monitor-watch.js';
 import type { Plan } from '../../../plan/types.js';
 import { infraError, messageOf, PathproofError } from '../../../util/errors.js';
 import { AttachedMember } from '../../guest/attached-member.js';
 import type { ClockEstimate } from '../../guest/clock-estimate.js';
 import type { LabOptions } from '../../provider.js';
-import type { HostNode, Lab, LinkNode, MonitorNode, Product, StoreNode } from '../../types.js';
+import type { Lab, LinkNode, MonitorNode, Product, StoreNode } from '../../types.js';
 import type { LabDesign } from '../design.js';
 import type { Machines } from '../machines.js';
 import { addressOf, parseEndpoint } from '../network.js';
@@ -53,13 +54,14 @@ const storePeriodMs = 1_000;
 export class QemuLab implements Lab {
   readonly abilities: ReadonlySet<Ability> = new Set(labAbilities.qemu);
   readonly gateways = new Map<string, QemuGateway>();
+  readonly hosts = new Map<string, QemuHost>();
   readonly broken: Promise<string>;
   readonly #o: QemuLabOptions;
   #ready: ReadyMachines | undefined;
   #cluster: ClusterSession | undefined;
   #links: SwitchLinks | undefined;
-  #host: QemuHost | undefined;
-  #hostMember: AttachedMember | undefined;
+  /** The programs of the hosts, attached. */
+  readonly #hostMembers: AttachedMember[] = [];
   #monitorWatch: MonitorWatch | undefined;
   #storeWatch: StoreWatch | undefined;
   #breakLab: (reason: string) => void = () => undefined;
@@ -71,10 +73,6 @@ export class QemuLab implements Lab {
     this.broken = new Promise((resolve) => {
       this.#breakLab = resolve;
     });
-  }
-
-  get host(): HostNode {
-    return this.#up(this.#host);
   }
 
   get links(): LinkNode {
@@ -107,8 +105,7 @@ export class QemuLab implements Lab {
       const ceph = machines.node('ceph');
       const cluster = this.#cluster = await ClusterSession.open(ceph.ssh, machines.dir, access);
 
-      progress('gateways and host');
-      const host = design.hosts[0]!;
+      progress('gateways and hosts');
       await Promise.all([
         ...design.gateways.map(async ({ name, config }) => {
           const gateway = new QemuGateway({
@@ -120,16 +117,13 @@ export class QemuLab implements Lab {
           this.gateways.set(name, gateway);
           await gateway.attach();
         }),
-        (async () => {
-          this.#hostMember = await AttachedMember.attach({
-            name: host.name, ssh: machines.node(host.name).ssh, dir: machines.dir, timeoutMs: attachMaxMs,
-            onEvent: (event, errUs) => this.#sink(host.name, event, errUs), onClock: (clock) => this.#onClock(host.name, clock),
-          });
-          this.#sink(host.name, { type: 'node', name: host.name, role: 'host', state: 'ready' });
-        })(),
+        ...design.hosts.map(({ name }) => this.#attachHost(name, machines)),
       ]);
-      void this.#hostMember!.closed.then(() => this.#break(`${host.name}: its program in the guest ended`));
-      this.#host = new QemuHost({ name: host.name, member: this.#hostMember!, ssh: machines.node(host.name).ssh, plan, runId, journalFile: join(runDir, `journal-${host.name}.ppj`), runDir, emit: (event) => this.#sink(host.name, event) });
+      // In the order of the plan, whichever was attached first.
+      for (const { name } of design.hosts) {
+        const member = this.#hostMembers.find((each) => each.name === name)!;
+        this.hosts.set(name, new QemuHost({ name, member, ssh: machines.node(name).ssh, plan, runId, journalFile: join(runDir, journalFileName(name)), runDir, emit: (event) => this.#sink(name, event) }));
+      }
       this.#observe(cluster);
 
       progress('soundness');
@@ -161,9 +155,20 @@ export class QemuLab implements Lab {
     return (this.#ready?.machines.processes() ?? []).map(({ name, pid }) => ({ name, pid }));
   }
 
+  /** Connects to the program of a host; if that ends, there is nothing left to judge by. */
+  async #attachHost(name: string, machines: Machines): Promise<void> {
+    const member = await AttachedMember.attach({
+      name, ssh: machines.node(name).ssh, dir: machines.dir, timeoutMs: attachMaxMs,
+      onEvent: (event, errUs) => this.#sink(name, event, errUs), onClock: (clock) => this.#onClock(name, clock),
+    });
+    this.#hostMembers.push(member);
+    this.#sink(name, { type: 'node', name, role: 'host', state: 'ready' });
+    void member.closed.then(() => this.#break(`${name}: its program in the guest ended`));
+  }
+
   async #takeDown(): Promise<void> {
-    await this.#host?.finish().catch((error: unknown) => this.#sink('harness', { type: 'log', level: 'warn', message: messageOf(error) }));
-    this.#hostMember?.close();
+    await Promise.all([...this.hosts.values()].map((host) => host.finish().catch((error: unknown) => this.#sink('harness', { type: 'log', level: 'warn', message: messageOf(error) }))));
+    for (const member of this.#hostMembers) member.close();
     for (const gateway of this.gateways.values()) gateway.detach();
     await Promise.all([this.#monitorWatch?.stop(), this.#storeWatch?.stop()]);
     await this.#cluster?.close();
