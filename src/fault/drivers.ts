@@ -12,6 +12,7 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
   'gateway.kill': (context) => {
     const gateway = gatewayOf(context);
     let pid: number | undefined;
+    let healUs = Infinity;
     return {
       inject: async () => {
         await whenRunning(context);
@@ -23,8 +24,11 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
         if (pid === undefined || await gateway.alive(pid)) return null;
         return hostLost(context, `the kernel has no process ${pid} any more, and `);
       },
-      heal: () => startAgain(gateway),
-      confirmHealed: () => recovered(context, () => processRuns(context)),
+      heal: () => {
+        healUs = nowUs();
+        return startAgain(gateway);
+      },
+      confirmHealed: () => recovered(context, () => processRuns(context, healUs)),
     };
   },
 

@@ -44,11 +44,17 @@ export async function recovered(context: FaultContext, gone: () => Promise<Confi
   return (await hostReconnected(context)) ?? (context.signal.aborted ? null : gone());
 }
 
-/** The operating system's word: the gateway's process is there. */
-export async function processRuns(context: FaultContext): Promise<Confirmation> {
+/**
+ * The operating system's word: the gateway's process is there. One that has ended by now (that is the checkers' to
+ * judge) did run if it has said something of itself since `sinceUs`.
+ */
+export async function processRuns(context: FaultContext, sinceUs = Infinity): Promise<Confirmation> {
   const gateway = gatewayOf(context);
   const { pid, name } = gateway;
-  if (pid === undefined || !(await gateway.alive(pid))) return null;
+  if (pid === undefined || !(await gateway.alive(pid))) {
+    const state = context.view.gatewayState(context.target);
+    return state !== undefined && state.tUs > sinceUs ? { observer: name, evidence: `${name} has said of itself that it ran, and has ended since` } : null;
+  }
   return { observer: 'kernel', evidence: `${name} runs as process ${pid}, but ${missing(context)}` };
 }
 

@@ -143,7 +143,7 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     ]),
     bound('removalNotice', [{ name: 'monitor tick', ms: t.monTickMs, reason: 'a delete is in the map at once, or with the next tick' }, noise]),
     bound('zombieOverlap', [{ name: 'notice', ms: t.beaconMs, reason: 'the store’s notice that it is fenced, or the answer to its next beacon' }, noise]),
-    bound('silentOverlap', [{ name: 'late detection', ms: Math.max(0, 1.5 * t.katoMs + timeoutGranularityMs - (t.beaconGraceMs - t.beaconMs)), reason: 'the host misses a keep-alive up to 1.5 KATO after the last answer, and the monitor may promote another gateway as soon as its grace is over' }, noise]),
+    bound('silentOverlap', [{ name: 'late detection', ms: Math.max(0, 1.5 * t.katoMs + (platform.machines === undefined ? 0 : timeoutGranularityMs) - (t.beaconGraceMs - t.beaconMs)), reason: 'the host misses a keep-alive up to 1.5 KATO after the last answer, and the monitor may promote another gateway as soon as its grace is over' }, noise]),
     bound('overlapStall', overlap),
     bound('overlapHome', [...overlap, observation]),
     bound('overlapHomeBoot', [boot, ...overlap, observation]),

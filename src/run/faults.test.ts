@@ -9,6 +9,7 @@ import { LiveView } from '../observe/live-view.js';
 import { planScenario } from '../plan/planner.js';
 import type { Scenario } from '../plan/scenario.js';
 import type { Plan, PlanStep } from '../plan/types.js';
+import { nowUs } from '../util/clock.js';
 import { FaultBoard } from './faults.js';
 
 /** A lab that only notes what is done to it: nothing really breaks, so nothing may be confirmed. */
@@ -133,6 +134,22 @@ describe('FaultBoard', () => {
     await faults.confirmations();
     expect(Date.now() - before).toBeLessThan(confirmTimeoutMs / 2);
     expect(events.at(-1)).toMatchObject({ phase: 'heal-confirmed', observer: 'kernel' });
+  });
+
+  it('confirms the heal of a kill by what the process has said of itself, if it ended since, and not by what it said before', async () => {
+    const lab = new HollowLab();
+    const { faults, step, events, view } = board(lab, 'gateway.kill');
+    const said = (tUs: number): HistoryEvent => ({ type: 'gw.state', gateway: 'gw1', ana: {}, listeners: [], namespaces: 0, serving: true, storeEpoch: 1, monSilentMs: 0, seq: 1, tUs, wallMs: 0, node: 'gw1', offUs: 0, errUs: 0 });
+    view.apply(said(nowUs()));
+    await faults.inject(step);
+    await faults.heal('f');
+    expect(events.at(-1)).toMatchObject({ phase: 'heal-unconfirmed' });
+    await faults.inject(step);
+    const healing = faults.heal('f');
+    await Promise.resolve();
+    view.apply(said(nowUs() + 1));
+    await healing;
+    expect(events.at(-1)).toMatchObject({ phase: 'heal-confirmed', observer: 'gw1', evidence: 'gw1 has said of itself that it ran, and has ended since' });
   });
 
   it('does not call a pause healed while the kernel says that the process is stopped', async () => {

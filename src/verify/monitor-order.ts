@@ -86,9 +86,11 @@ export function fencingOf(events: readonly HistoryEvent[], { gateway, sinceUs }:
       if (state.tUs <= sinceUs) addresses.clear();
       for (const { address, fenced } of mine) {
         if (state.tUs < startedUs) earlier.add(address);
-        else if (!earlier.has(address) && !fenced && !state.blocklist.includes(address)) addresses.add(address);
+        if (!fenced && !state.blocklist.includes(address)) addresses.add(address);
       }
     } else if (state.tUs >= activeUs) {
+      // One that was started just now has no client yet: what it was before is what has to be fenced.
+      if ([...addresses].some((address) => !earlier.has(address))) for (const address of earlier) addresses.delete(address);
       const unfenced = [...addresses].filter((address) => !state.blocklist.includes(address) && !mine.some((client) => client.address === address && client.fenced));
       return { addresses: [...addresses], unfenced, sampleUs: state.tUs, event: state.seq };
     }
