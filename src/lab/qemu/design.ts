@@ -46,7 +46,7 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
     ...gatewayNames.map((name) => ({ name, memoryMb: nodeMemoryMb.gateway, cpus: 1, modules: gatewayModules })),
     // On one processor the NVMe/TCP initiator blocks itself for seconds: its high-priority worker spins for as long as a
     // sender that it has preempted holds the queue's send lock (linux drivers/nvme/host/tcp.c, nvme_tcp_io_work).
-    ...topology.hosts.map(({ name }) => ({ name, memoryMb: nodeMemoryMb.host, cpus: 2, modules: hostModules })),
+    ...topology.hosts.map(({ name }) => ({ name, memoryMb: nodeMemoryMb.host, cpus: 2, modules: hostModules, observes: true })),
   ];
   const images = topology.namespaces.map((n) => ({ name: n.image, megabytes: Math.ceil((n.blocks * n.blockSize) / 1_048_576) }));
   const ceph: CephSpec = {

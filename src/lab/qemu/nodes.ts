@@ -18,6 +18,8 @@ export interface NodeSpec {
   cpus: number;
   /** Further names whose addresses this node has on every fabric (`mon`, `osd` on `ceph`). */
   alsoKnownAs?: readonly string[];
+  /** Its observers must not be late: it goes before the others where it may. */
+  observes?: boolean;
   modules?: readonly string[];
   files?: readonly RoleFile[];
 }
@@ -44,7 +46,7 @@ export function makeNodes(specs: readonly NodeSpec[], context: NodeContext): Map
   })));
   return new Map(specs.map((spec) => [spec.name, new QemuVm({
     name: spec.name, memoryMb: spec.memoryMb, cpus: spec.cpus,
-    accel: context.accel, image: context.image, keys: context.keys, dir: context.dir, logDir: context.logDir,
+    ...(spec.observes === undefined ? {} : { observes: spec.observes }), accel: context.accel, image: context.image, keys: context.keys, dir: context.dir, logDir: context.logDir,
     ...(context.stateDir === undefined ? {} : { stateFile: join(context.stateDir, `${spec.name}.state.qcow2`) }),
     networks: fabricNames.map((fabric) => ({ name: fabric, mac: macOf(fabric, spec.name), socketPath: portSocketPath(context.dir, fabric, spec.name) })),
     role: {

@@ -15,6 +15,7 @@ import { cardId, managementNetdev, parseForwardedPort, qemuArguments, stateNode,
 import { ConsoleFollower, findingText, judgeConsoleLine, parseMilestone, type ConsoleFinding } from './console.js';
 import type { LabKeys } from './keys.js';
 import { QmpClient } from './qmp.js';
+import { preferSession } from './priority.js';
 import { roleArchive, type Role } from './role.js';
 import { Ssh } from './ssh.js';
 
@@ -27,6 +28,8 @@ export interface QemuVmOptions {
   keys: LabKeys;
   networks: readonly VmNetwork[];
   role: Role;
+  /** It goes before the other machines where it may. */
+  observes?: boolean;
   /** Folder of the lab's sockets and scratch files; short. */
   dir: string;
   /** Folder that gets `NAME.serial.log` and `NAME.qemu.log`. */
@@ -151,6 +154,7 @@ export class QemuVm {
     const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     child.unref();
+    if (this.#options.observes === true && child.pid !== undefined) preferSession(child.pid);
     const exit = new AbortController();
     this.#exited = new Promise((resolve) => {
       child.once('exit', (exitCode, signal) => {
