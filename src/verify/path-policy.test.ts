@@ -60,7 +60,7 @@ describe('path-policy', () => {
 
   it('is unknown without counters, and with too few requests', async () => {
     expect(await pathPolicy.check(run('numa', both(9, 0)).remove('host.path-io').input)).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('no counters of paths were read') as string });
-    expect(await pathPolicy.check(run('numa', both(1, 0)).input)).toMatchObject({ verdict: 'unknown', summary: expect.stringMatching(/had 40 requests before the first fault \(at most \d\)/) as string });
+    expect(await pathPolicy.check(run('numa', both(1, 0)).input)).toMatchObject({ verdict: 'unknown', summary: expect.stringMatching(/had 20 requests before the first fault \(at most \d\)/) as string });
   });
 
   it('is unknown when each namespace has one path', async () => {

@@ -7,7 +7,7 @@ import type { CheckInput, Checker } from './types.js';
 import { at, count, runStartUs } from './words.js';
 
 /** Requests of one namespace that have to be seen before a share means anything. */
-const requestsMin = 40;
+const requestsMin = 20;
 /** Strict turns give each of n paths 1/n; a request that was split, or two processors at once, may upset a turn. */
 const roundRobinShareMin = 0.5;
 

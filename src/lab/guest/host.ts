@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { JournalWriter } from '../../history/index.js';
@@ -184,17 +184,7 @@ class GuestHost {
   }
 }
 
-/** Linux schedules sessions against each other before it looks at nice values (sched(7)): in this guest, whose only purpose is to be a host, the sampler shall go before fio. */
-function letNiceCount(): void {
-  try {
-    writeFileSync('/proc/sys/kernel/sched_autogroup_enabled', '0');
-  } catch {
-    // A kernel without it.
-  }
-}
-
 if (isMainThread) {
-  letNiceCount();
   runGuestMember<HostGuestConfig>('host', async (rawConfig, context) => {
     const member = new GuestHost(hostConfigSchema.parse(rawConfig), context);
     return {

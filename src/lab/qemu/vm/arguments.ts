@@ -52,6 +52,9 @@ export const managementNetdev = 'mgmt';
 export function qemuArguments(vm: VmMachine): string[] {
   const kernelArguments = [
     'console=ttyS0,115200', 'loglevel=4', 'panic=0', 'net.ifnames=0', 'mitigations=off',
+    // Else Linux schedules sessions against each other before it looks at nice values (sched(7)): in a guest the observers go
+    // before the load, and a monitor before the OSD that has the same processor.
+    'noautogroup',
     // A guest that did not run for a while because the machine is busy must not look broken to itself. (No
     // tsc=reliable: the kernel then trusts its first, rough measure of the clock; on a busy machine a guest's time ran 15 times too fast.)
     ...(vm.accel === 'tcg' ? ['watchdog_thresh=60'] : []),
