@@ -28,7 +28,7 @@ export interface LabDesign {
 }
 
 /** Version of the way in which machines are set up; a change makes old snapshots worthless. */
-const setupVersion = 1;
+const setupVersion = 2;
 /** Of the host while it is set up; each run sets its own, for which the same machines do. */
 const setupPolicy = 'numa';
 
