@@ -11,7 +11,7 @@ function failover(name: string, title: string, description: string, fault: Injec
   return {
     name, title, description,
     // Beside the stamp workload, where the host has block devices: what everybody else would have run.
-    fio: [{ name: 'mix', sizeMiB: 1, rateIops: 10, queueDepth: 2 }], fioOptional: true,
+    fio: [{ name: 'mix', sizeMiB: 1, rateIops: 10, queueDepth: 2, verify: { backlogBlocks: 16 } }], fioOptional: true,
     steps: [
       { do: 'phase', name: 'baseline' },
       { do: 'run', forMs: 2_000 },

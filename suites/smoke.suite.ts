@@ -8,7 +8,7 @@ export default suite({
       name: 'gateway-dies',
       title: 'The owner of an ANA group dies under I/O and comes back',
       description: 'drive verified I/O through two gateways, SIGKILL the owner of one ANA group, watch the takeover, start it again, watch the failback, and re-read every block at once and later.',
-      fio: [{ name: 'mix', sizeMiB: 1, rateIops: 10, queueDepth: 2 }], fioOptional: true,
+      fio: [{ name: 'mix', sizeMiB: 1, rateIops: 10, queueDepth: 2, verify: { backlogBlocks: 16 } }], fioOptional: true,
       steps: [
         { do: 'phase', name: 'baseline' },
         { do: 'run', forMs: 2_000 },

@@ -64,10 +64,20 @@ describe('the checker fio-stalls', () => {
       expect(texts(result)).toMatch(expected);
     });
 
+    it('when it may have verified meanwhile, which fio does not log, and not when it could not', async () => {
+      const stalled = (input: Parameters<typeof fioRun>[0]): DraftRun => {
+        const run = fioRun(input);
+        run.fioFiles!.set(log(2), logOf(2, [[1_000, 1_700]]));
+        return run;
+      };
+      expect(await check(stalled({ verify: { backlogBlocks: 1_000 } }))).toMatchObject({ verdict: 'unknown', summary: expect.stringMatching(/100\.0 ms too long, unless it verified 1000 blocks meanwhile, which its log does not show/) as string });
+      for (const other of [{ verify: false as const }, { verify: { backlogBlocks: 1_000 }, passes: 3 }, { verify: { backlogBlocks: 1_000 }, mode: 'randread' as const }]) expect((await check(stalled(other))).verdict).toBe('fail');
+    });
+
     it('when a stall is too long only if the clock is right to the millisecond', async () => {
       // It begins 601 ms before the fault's window: 1 ms more than the quiet bound, and the clock may be 1.5 ms off.
       const stall: [number, number] = [moments.inject - 601 - 8, moments.inject + 300];
-      const run = fioRun();
+      const run = fioRun({ verify: false });
       run.fioFiles!.set(log(1), logOf(1, [stall]));
       const lines = String(run.fioFiles!.get(log(1))).split('\n');
       const at = lines.findIndex((line) => line.startsWith(`${stall[1] + logZeroMs},`));

@@ -43,7 +43,7 @@ export function fioReport(sections: readonly SectionResult[]): string {
 export function fioRun(input: Partial<FioJobInput> = {}): DraftRun {
   const run = healthyRun();
   const { plan } = run;
-  plan.fio = resolveFioJobs('scenario test', [{ name: 'mix', queueDepth: 1, ...input }], plan.topology, plan.workload, new Random('seed'));
+  plan.fio = resolveFioJobs('scenario test', [{ name: 'mix', queueDepth: 1, verify: { backlogBlocks: 1 }, ...input }], plan.topology, plan.workload, new Random('seed'));
   const job = plan.fio[0]!;
   run.fioFiles = new Map();
   const names = job.sections.map(({ name }) => name);
