@@ -23,6 +23,8 @@ const untilStoppedS = 86_400;
 const untilStoppedPasses = 1_000_000;
 /** Largest I/O of the prefill, bytes. */
 const prefillBytesMax = 131_072;
+/** The least that a prefill is held back to, bytes per second: what a run's limits count on. */
+const prefillBytesPerSecondMin = 524_288;
 
 /**
  * The command and the job file of one phase of a job. Devices: NSID → the multipath head (`/dev/nvme0n1`), or a file.
@@ -75,7 +77,9 @@ export function buildPhase(job: FioJobPlan, phase: FioPhaseName, devices: Readon
 }
 
 function prefillOptions(job: FioJobPlan): Record<string, OptionValue> {
-  return { rw: 'write', ...headerOptions(job), do_verify: 0, verify_state_save: 0 };
+  // A job that is held back must not flood the device before it begins either.
+  const rate = job.rateIops > 0 ? { rate: Math.max(job.rateIops * job.blockBytes, prefillBytesPerSecondMin) } : {};
+  return { rw: 'write', ...headerOptions(job), ...rate, do_verify: 0, verify_state_save: 0 };
 }
 
 function mainOptions(job: FioJobPlan, fio: FioCapabilities): Record<string, OptionValue> {

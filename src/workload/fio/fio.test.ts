@@ -74,6 +74,8 @@ describe('buildPhase', () => {
 
   it('prefill: writes headers of the same size in large I/Os that fill the region to its end', () => {
     const { global } = optionsOf(job!, 'prefill', devices, fio333);
+    const heldBack = (rateIops: number) => optionsOf(testJobs([{ name: 'p', rateIops }])[0]!, 'prefill', devices, fio333)['global']!['rate'];
+    expect([heldBack(0), heldBack(10), heldBack(1_000)]).toEqual([undefined, '524288', '4096000']);
     expect(global).toMatchObject({ rw: 'write', bs: '131072', verify: 'crc32c', verify_interval: '4096', do_verify: '0', verify_state_save: '0' });
     expect(7_340_032 % Number(global!['bs'])).toBe(0);
   });
