@@ -42,7 +42,7 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   // One processor is enough for most, and cannot panic by patching code that another one runs (nodes.ts, boot).
   const cpus = accel === 'tcg' ? 1 : 2;
   const nodes: NodeSpec[] = [
-    { name: 'ceph', memoryMb: nodeMemoryMb.ceph + (machines.mons - 1) * furtherMonMb, cpus, alsoKnownAs: ['mon', ...Array.from({ length: machines.mons - 1 }, (_, i) => `mon${i + 2}`), 'osd'], modules: [], observes: true },
+    { name: 'ceph', memoryMb: nodeMemoryMb.ceph + (machines.mons - 1) * furtherMonMb, cpus, alsoKnownAs: ['mon', ...Array.from({ length: machines.mons - 1 }, (_, i) => `mon${i + 2}`), 'osd'], modules: [] },
     ...gatewayNames.map((name) => ({ name, memoryMb: nodeMemoryMb.gateway, cpus: 1, modules: gatewayModules })),
     // On one processor the NVMe/TCP initiator blocks itself for seconds: its high-priority worker spins for as long as a
     // sender that it has preempted holds the queue's send lock (linux drivers/nvme/host/tcp.c, nvme_tcp_io_work).

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 
-/** Of a machine on which is observed: two and a half times the share of another (sched(7)), and not all of it. */
-export const observerNice = -4;
+/** Of a machine on which is observed. */
+export const observerNice = -10;
 
 /**
  * Lets a virtual machine that observes go before the others: what it does is bounded, and a look that comes late proves
