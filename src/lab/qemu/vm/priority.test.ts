@@ -15,7 +15,7 @@ describe('preferSession', () => {
     children.push(child);
     const own = os.getPriority();
     preferSession(child.pid!);
-    expect(os.getPriority(child.pid!)).toBe(observerNice);
+    expect(os.getPriority(child.pid)).toBe(observerNice);
     const file = `/proc/${child.pid}/autogroup`;
     if (existsSync(file)) expect(readFileSync(file, 'utf8')).toContain(`nice ${observerNice}`);
     expect(os.getPriority()).toBe(own);
