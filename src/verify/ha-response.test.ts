@@ -142,6 +142,13 @@ describe('ha-response', () => {
     expect((await check(rebooted)).summary).toContain("had not fenced gw1's 127.0.0.1:0/11");
   });
 
+  it('asks for no fencing of a gateway that takes back what it had, when a failback broke off', async () => {
+    // gw2 has taken group 1 over; its failback to gw1 has begun, and ends with gw1's end.
+    const run = healthyRun().remove('mon.map', (_, ms) => ms > m.failback);
+    run.add(m.failback + 100, mapEvent(5, { gw1: ['STANDBY', 'STANDBY'], gw2: ['WAIT_BLOCKLIST_CMPL', 'ACTIVE'] }, { gw1: 'UNAVAILABLE' })).add(m.failback + 200, mapEvent(6, { gw1: ['STANDBY', 'STANDBY'], gw2: ['ACTIVE', 'ACTIVE'] }, { gw1: 'UNAVAILABLE' }));
+    expect((await check(run)).evidence.map(({ text }) => text).join('\n')).toMatch(/takeover of ANA group 1 by gw2 \+6\.2\d+ s: it was its owner before, and nobody else was since/);
+  });
+
   it('is unknown where the fencing cannot be seen', async () => {
     const blind = healthyRun().change('store.state', () => true, ({ clients }) => ({ clients: clients.filter(({ name }) => name !== 'gw1') }));
     expect((await check(blind)).summary).toContain('the store never showed a client of gw1');

@@ -196,6 +196,11 @@ function checkFencing({ events }: CheckInput, steps: readonly GroupStep[], findi
       findings.unknown(`${what}: no map shows who was ACTIVE before`, more);
       continue;
     }
+    // A failback that broke off: the group never was anybody else's.
+    if (owner.gateway === waiting.gateway) {
+      findings.note(`${what}: it was its owner before, and nobody else was since`, more);
+      continue;
+    }
     const fencing = fencingOf(events, owner, waiting.tUs, active.tUs);
     const { gateway } = owner;
     if (fencing.addresses.length === 0) findings.unknown(`${what}: the store never showed a client of ${gateway}, so its fencing cannot be judged`, more);
