@@ -1,3 +1,4 @@
+import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
 import { parseNvmeGwShow } from '../../../monitor/show-parser.js';
 import type { Plan } from '../../../plan/types.js';
@@ -5,8 +6,11 @@ import { isClean } from '../provision/ceph.js';
 import type { Ssh } from '../vm/ssh.js';
 import type { ClusterSession } from './cluster.js';
 
-/** The guests' wall clocks go on together from one moment; a command in each takes this long at most. */
+/** The guests' wall clocks go on together from one moment, but each was set by its own boot, to whole seconds. */
 const wallClockSpreadMaxMs = 2_000;
+/** Guests that have just come back answer slowly, and a slow answer tells little about a clock. */
+const wallClockTries = 4;
+const wallClockPauseMs = 500;
 
 export interface SoundnessInput {
   plan: Plan;
@@ -23,7 +27,7 @@ export interface SoundnessInput {
 export async function checkSoundness(o: SoundnessInput): Promise<string> {
   const problems: string[] = [];
   const [clocks, status, show, hosts] = await Promise.all([
-    wallClocks(o.nodes), o.cluster.must({ prefix: 'status', format: 'json' }),
+    agreedWallClocks(o.nodes), o.cluster.must({ prefix: 'status', format: 'json' }),
     o.cluster.must({ prefix: 'nvme-gw show', pool: o.plan.topology.pool, group: o.plan.topology.group, format: 'json' }),
     Promise.all(o.hosts.map(async ({ name, ssh }) => ({ name, ...(await hostConnections(ssh)) }))),
   ]);
@@ -45,6 +49,15 @@ export async function checkSoundness(o: SoundnessInput): Promise<string> {
     throw infraError('RESTORE_UNSOUND', `the lab is not as it was when it was saved: ${problems[0]!}`, { details: problems, hint: '`pathproof lab up --lab qemu --cold` starts it anew' });
   }
   return `clocks of ${o.nodes.length} guests within ${clocks.spreadMs} ms, quorum of ${mons.length}, active+clean, gateways AVAILABLE, ${hosts.map((h) => `${h.states.length} live controllers at ${h.name}`).join(', ')}, no reconnection`;
+}
+
+/** Asks again while the clocks seem to be apart: the last word counts. */
+async function agreedWallClocks(nodes: readonly { name: string; ssh: Ssh }[]): Promise<{ spreadMs: number; text: string }> {
+  for (let attempt = 1; ; attempt++) {
+    const clocks = await wallClocks(nodes);
+    if (clocks.spreadMs <= wallClockSpreadMaxMs || attempt === wallClockTries) return clocks;
+    await sleep(wallClockPauseMs);
+  }
 }
 
 async function wallClocks(nodes: readonly { name: string; ssh: Ssh }[]): Promise<{ spreadMs: number; text: string }> {
