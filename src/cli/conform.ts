@@ -6,6 +6,7 @@ import {
 } from '../conform/index.js';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { ExitCode, usageError } from '../util/errors.js';
+import { integer } from './options.js';
 import { gitCommit, packageVersion, shellQuote } from './package.js';
 
 interface ConformFlags { schedule?: string[]; mon?: { host: string; port: number }; keyring?: string; name: string; monitors: number; productionTimers?: boolean; json?: boolean; verbose?: boolean; list?: boolean }
@@ -18,7 +19,7 @@ export function addConformCommand(program: Command): void {
     .addOption(new Option('--mon <host:port>', 'a monitor that runs already (its msgr2 port), instead of own ones').argParser(endpoint))
     .option('--keyring <file>', 'with --mon: the keyring of the entity (default: auth none)')
     .option('--name <entity>', 'with --mon: as whom', 'client.admin')
-    .addOption(new Option('--monitors <n>', 'how many own monitors share the schedules (1–16)').argParser(count).default(6))
+    .addOption(new Option('--monitors <n>', 'how many own monitors share the schedules (1–16)').argParser(integer(1, 16)).default(6))
     .option('--production-timers', 'own monitors with every timer at its default: ticks of 5 s, commits after up to 1 s')
     .option('--verbose', 'every sequence of every schedule, not only those that differ')
     .option('--json', 'everything that was observed, as JSON on stdout (progress goes to stderr)')
@@ -110,9 +111,4 @@ function endpoint(text: string): { host: string; port: number } {
   const port = Number(match?.[3]);
   if (match === null || port < 1 || port > 65_535) throw new InvalidArgumentError('HOST:PORT is wanted, [ADDRESS]:PORT for IPv6.');
   return { host: match[1] ?? match[2]!, port };
-}
-
-function count(text: string): number {
-  if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 16) throw new InvalidArgumentError('A whole number from 1 to 16 is wanted.');
-  return Number(text);
 }

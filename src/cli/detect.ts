@@ -1,15 +1,17 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { executeCell } from '../detect/execute.js';
 import { cellsOf, counted, emptyMatrix, openCells, type Matrix, type MatrixRequest, type Measured } from '../detect/matrix.js';
 import { renderMatrix } from '../detect/render.js';
 import { defectNames, type DefectName } from '../plan/defects.js';
 import { skipReason } from '../plan/fits.js';
+import { writeFileAtomic } from '../util/atomic-file.js';
 import { ExitCode, infraError, messageOf, usageError } from '../util/errors.js';
 import { interruptible } from './interruptible.js';
 import { findSuite, loadSuite } from './load-suite.js';
+import { natural } from './options.js';
 import { gitCommit, packageRoot } from './package.js';
 
 /** Suites whose scenarios have to be quiet on the honest lab. */
@@ -155,8 +157,7 @@ function readMatrix(file: string): Matrix | undefined {
 function writeAside(file: string, text: string): void {
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(`${file}.new`, text);
-    renameSync(`${file}.new`, file);
+    writeFileAtomic(file, text);
   } catch (error) {
     throw infraError('MATRIX_WRITE', `cannot write ${file}: ${messageOf(error)}`, { cause: error });
   }
@@ -166,9 +167,4 @@ function writeAside(file: string, text: string): void {
 function machineWords(): string {
   const processors = cpus();
   return `${processors.length} processors (${processors[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.versions.node}`;
-}
-
-function natural(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 on is wanted.');
-  return Number(text);
 }

@@ -76,7 +76,8 @@ function monitors(text: string): number {
   return Number(text);
 }
 
-function integer(min: number, max: number): (text: string) => number {
+/** Parser of an option: a whole number in these limits. */
+export function integer(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < min || value > max) throw new InvalidArgumentError(`A whole number from ${min} to ${max} is wanted.`);
@@ -90,6 +91,12 @@ function decimal(min: number, max: number): (text: string) => number {
     if (text.trim() === '' || !Number.isFinite(value) || value < min || value > max) throw new InvalidArgumentError(`A number from ${min} to ${max} is wanted.`);
     return value;
   };
+}
+
+/** Parser of an option: how often, or how many. */
+export function natural(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 on is wanted.');
+  return Number(text);
 }
 
 /** A positional that must be given as text; commander has no check of its own for empty words. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { Plan } from '../plan/types.js';
 import { readPlan, runFiles } from '../results/store.js';
 import { reducibleOf } from '../shrink/scenario-of.js';
@@ -11,6 +11,7 @@ import { failsAlike, signatureOf, type Signature } from '../shrink/signature.js'
 import { ExitCode, infraError, messageOf, usageError } from '../util/errors.js';
 import type { RunVerdict } from '../verify/types.js';
 import { interruptible } from './interruptible.js';
+import { natural } from './options.js';
 import { packageRoot, programName, shellQuote } from './package.js';
 
 interface ShrinkFlags { checker?: string; out?: string; tries: number; maxRuns: number; wrap?: string }
@@ -124,9 +125,4 @@ function writePlan(file: string, plan: Plan): void {
   } catch (error) {
     throw infraError('REPRO_WRITE', `cannot write ${file}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function natural(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 on is wanted.');
-  return Number(text);
 }

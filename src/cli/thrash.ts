@@ -1,13 +1,15 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { renderThrash, type ThrashRecord, type ThrashRound } from '../results/thrash-report.js';
+import { writeFileAtomic } from '../util/atomic-file.js';
 import { ExitCode, infraError, messageOf } from '../util/errors.js';
 import type { RunVerdict } from '../verify/types.js';
 import { interruptible } from './interruptible.js';
 import { findSuite, loadSuite } from './load-suite.js';
+import { natural } from './options.js';
 import { gitCommit, packageRoot, programName, shellQuote } from './package.js';
 
 interface ThrashFlags { for: number; seed?: string; suite: string; results: string; keep: number; keepFailed: number; wrap?: string; defect?: string[] }
@@ -112,10 +114,8 @@ function addRound(record: ThrashRecord, round: ThrashRound, { keep, keepFailed }
 function write(dir: string, record: ThrashRecord): void {
   try {
     mkdirSync(dir, { recursive: true });
-    for (const [name, text] of [['rounds.json', `${JSON.stringify(record, null, 1)}\n`], ['report.md', renderThrash(record)]] as const) {
-      writeFileSync(join(dir, `${name}.new`), text);
-      renameSync(join(dir, `${name}.new`), join(dir, name));
-    }
+    writeFileAtomic(join(dir, 'rounds.json'), `${JSON.stringify(record, null, 1)}\n`);
+    writeFileAtomic(join(dir, 'report.md'), renderThrash(record));
   } catch (error) {
     throw infraError('THRASH_WRITE', `cannot write into ${dir}: ${messageOf(error)}`, { hint: 'Is the disk full?', cause: error });
   }
@@ -125,9 +125,4 @@ function duration(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h|d)$/.exec(text) ?? [];
   if (number === undefined || unit === undefined || Number(number) <= 0) throw new InvalidArgumentError('A duration such as 90s, 30m or 8h is wanted.');
   return Math.round(Number(number) * { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit as 's' | 'm' | 'h' | 'd']);
-}
-
-function natural(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 on is wanted.');
-  return Number(text);
 }

@@ -27,6 +27,16 @@ export async function hostLost(context: FaultContext, also: string): Promise<Con
   return lost ? { observer: allHosts(context), evidence: `${also}${possessive(context)} controllers of ${context.target} are ${context.view.controllersOf(context.target).join(', ')}` } : null;
 }
 
+/** Asks until there is an answer, or the time for a confirmation is over. */
+async function askUntilSeen(context: FaultContext, ask: () => Promise<Confirmation>, pauseMs: number): Promise<Confirmation> {
+  const untilUs = nowUs() + context.confirmTimeoutMs * 1_000;
+  for (;;) {
+    const seen = await ask();
+    if (seen !== null || context.signal.aborted || nowUs() >= untilUs) return seen;
+    await sleep(pauseMs, context.signal);
+  }
+}
+
 /**
  * The fault is gone, and the system has come back from it; or else, once the time for that is over, whatever
  * `gone` can still tell about the fault alone. While another fault acts on the same target there is nothing to
@@ -34,12 +44,7 @@ export async function hostLost(context: FaultContext, also: string): Promise<Con
  */
 export async function recovered(context: FaultContext, gone: () => Promise<Confirmation>): Promise<Confirmation> {
   if (context.onlyGone || !context.alone()) {
-    const untilUs = nowUs() + context.confirmTimeoutMs * 1_000;
-    for (;;) {
-      const seen = await gone();
-      if (seen !== null || context.signal.aborted || nowUs() >= untilUs) return seen;
-      await sleep(lookAgainMs, context.signal);
-    }
+    return askUntilSeen(context, gone, lookAgainMs);
   }
   return (await hostReconnected(context)) ?? (context.signal.aborted ? null : gone());
 }
@@ -90,16 +95,13 @@ function carriesLoad(context: FaultContext): boolean {
 }
 
 /** Asks the gateway's process whether it reaches the store, until it says what is expected. */
-async function probe(context: FaultContext, expected: boolean): Promise<Confirmation> {
+function probe(context: FaultContext, expected: boolean): Promise<Confirmation> {
   const gateway = gatewayOf(context);
-  const untilMs = performance.now() + context.confirmTimeoutMs;
-  while (performance.now() < untilMs && !context.signal.aborted) {
+  return askUntilSeen(context, async () => {
     // One that ended itself has no connection to lose, and a new one when it is back.
     const reaches = gateway.pid === undefined || gateway.reachesStore === undefined ? undefined : await gateway.reachesStore().catch(() => undefined);
-    if (reaches === expected) return { observer: gateway.name, evidence: `${gateway.name} ${expected ? 'reaches' : 'does not reach'} the store` };
-    await sleep(probePauseMs, context.signal);
-  }
-  return null;
+    return reaches === expected ? { observer: gateway.name, evidence: `${gateway.name} ${expected ? 'reaches' : 'does not reach'} the store` } : null;
+  }, probePauseMs);
 }
 
 /** Between two questions, milliseconds. */

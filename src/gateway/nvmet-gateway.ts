@@ -4,7 +4,7 @@ import type { LabTimers } from '../plan/types.js';
 import { GatewayAgent } from './agent/index.js';
 import type { AgentEnd, GatewayAgentOptions } from './agent/index.js';
 import type { ControlListener, ControlNamespace } from './control.js';
-import { statePeriodMs, type GatewayState } from './gateway-state.js';
+import { StatePublisher, type GatewayState } from './gateway-state.js';
 import type { KrbdStore } from './krbd/index.js';
 import { NvmetControl } from './nvmet/index.js';
 import type { ConfigFs, NvmetAccess } from './nvmet/index.js';
@@ -43,13 +43,13 @@ export class NvmetGateway {
   readonly #log: (line: string) => void;
   readonly #control: NvmetControl;
   readonly #agent: GatewayAgent;
+  readonly #publisher: StatePublisher;
   readonly #groups: readonly number[];
-  #timer: ReturnType<typeof setInterval> | undefined;
-  #published = '';
   #unreadable = false;
 
   constructor(o: NvmetGatewayOptions) {
     this.#o = o;
+    this.#publisher = new StatePublisher(() => this.state(), o.onState);
     this.#log = o.log ?? (() => undefined);
     this.#groups = [...new Set(o.namespaces.map(({ anaGroup }) => anaGroup))];
     this.#control = new NvmetControl({ openDevice: o.store.openDevice, failure: () => o.store.failure(), ...(o.fs === undefined ? {} : { fs: o.fs }) });
@@ -64,19 +64,19 @@ export class NvmetGateway {
       ...o.agent,
     });
     o.store.onFenced(() => this.#agent.reportFenced());
-    this.#agent.onChange(() => this.#publish());
+    this.#agent.onChange(() => this.#publisher.publish());
     this.ended = this.#agent.ended.then((end) => {
-      clearInterval(this.#timer);
-      this.#publish();
+      this.#publisher.stop();
+      this.#publisher.publish();
       return end;
     });
   }
 
   /** Begins to send beacons; serves once the monitor has answered. */
   start(): void {
-    this.#timer = setInterval(() => this.#publish(true), statePeriodMs);
+    this.#publisher.start();
     this.#agent.start();
-    this.#publish();
+    this.#publisher.publish();
   }
 
   /** What the kernel says at this moment; nothing served if it says nothing. */
@@ -99,18 +99,18 @@ export class NvmetGateway {
 
   /** Emits the present state, whether it has changed or not. */
   announce(): void {
-    this.#publish(true);
+    this.#publisher.publish(true);
   }
 
   /** As an operator's listener delete: shuts the hosts' connections, see GatewayAgent. */
   async removeListeners(): Promise<void> {
     await this.#agent.removeListeners();
-    this.#publish();
+    this.#publisher.publish();
   }
 
   async addListeners(): Promise<void> {
     await this.#agent.addListeners();
-    this.#publish();
+    this.#publisher.publish();
   }
 
   /** Stops serving; `ended` settles with `stopped`. */
@@ -129,15 +129,5 @@ export class NvmetGateway {
       this.#unreadable = true;
       return { listeners: [], ana: {}, namespaces: 0 };
     }
-  }
-
-  #publish(unchanged = false): void {
-    if (this.#o.onState === undefined) return;
-    const state = this.state();
-    // How long the monitor has been silent is always another number: no change by itself.
-    const text = JSON.stringify({ ...state, monSilentMs: 0 });
-    if (!unchanged && text === this.#published) return;
-    this.#published = text;
-    this.#o.onState(state);
   }
 }

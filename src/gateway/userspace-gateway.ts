@@ -8,7 +8,7 @@ import type { BlockBackend } from './backend.js';
 import type { ControlListener, ControlNamespace, GatewayControl } from './control.js';
 import { makeGatewayDefects } from './defects/index.js';
 import type { GatewayDefectName } from './defects/index.js';
-import { statePeriodMs, type GatewayState } from './gateway-state.js';
+import { StatePublisher, type GatewayState } from './gateway-state.js';
 import { NvmeTcpTarget, UserspaceControl } from './target/index.js';
 import type { NvmeTcpTargetOptions, TargetEvent } from './target/index.js';
 import type { TargetHooks } from './target/hooks.js';
@@ -53,11 +53,11 @@ export class UserspaceGateway {
   readonly #o: UserspaceGatewayOptions;
   readonly #target: NvmeTcpTarget;
   readonly #agent: GatewayAgent;
-  #timer: ReturnType<typeof setInterval> | undefined;
-  #published = '';
+  readonly #publisher: StatePublisher;
 
   constructor(o: UserspaceGatewayOptions) {
     this.#o = o;
+    this.#publisher = new StatePublisher(() => this.state(), o.onState);
     const log = o.log ?? (() => undefined);
     const defects = makeGatewayDefects(o.defects ?? [], {
       incarnation: o.incarnation ?? 0,
@@ -75,7 +75,7 @@ export class UserspaceGateway {
       onEvent: (event) => {
         log(textOf(event));
         o.target?.onEvent?.(event);
-        if (event.type === 'ana-state') this.#publish();
+        if (event.type === 'ana-state') this.#publisher.publish();
       },
     });
     const control = new UserspaceControl(this.#target, async (name) => {
@@ -93,20 +93,20 @@ export class UserspaceGateway {
       ...o.agent,
     });
     o.store.onFenced(() => this.#agent.reportFenced());
-    this.#agent.onChange(() => this.#publish());
+    this.#agent.onChange(() => this.#publisher.publish());
     this.ended = this.#agent.ended.then(async (end) => {
-      clearInterval(this.#timer);
+      this.#publisher.stop();
       await this.#target.close();
-      this.#publish();
+      this.#publisher.publish();
       return end;
     });
   }
 
   /** Begins to send beacons; serves once the monitor has answered. */
   start(): void {
-    this.#timer = setInterval(() => this.#publish(true), statePeriodMs);
+    this.#publisher.start();
     this.#agent.start();
-    this.#publish();
+    this.#publisher.publish();
   }
 
   state(): GatewayState {
@@ -129,28 +129,18 @@ export class UserspaceGateway {
   /** As an operator's listener delete: resets the hosts' connections, see GatewayAgent. */
   async removeListeners(): Promise<void> {
     await this.#agent.removeListeners();
-    this.#publish();
+    this.#publisher.publish();
   }
 
   async addListeners(): Promise<void> {
     await this.#agent.addListeners();
-    this.#publish();
+    this.#publisher.publish();
   }
 
   /** Stops serving; `ended` settles with `stopped`. */
   async stop(): Promise<void> {
     await this.#agent.stop();
     await this.ended;
-  }
-
-  #publish(unchanged = false): void {
-    if (this.#o.onState === undefined) return;
-    const state = this.state();
-    // How long the monitor has been silent, and what is on its way right now, are always other numbers: no change by themselves.
-    const text = JSON.stringify({ ...state, monSilentMs: 0, awaitingData: 0 });
-    if (!unchanged && text === this.#published) return;
-    this.#published = text;
-    this.#o.onState(state);
   }
 }
 

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { writeFileAtomic } from '../util/atomic-file.js';
 import { sleep } from '../util/clock.js';
 import { isSameProcess, processStartTime } from './process-identity.js';
 
@@ -75,9 +76,7 @@ export class LabRegistration {
   }
 
   #write(): void {
-    // Written aside and renamed, so that a reader never sees half a record.
-    writeFileSync(`${this.#file}.new`, JSON.stringify(this.#record));
-    renameSync(`${this.#file}.new`, this.#file);
+    writeFileAtomic(this.#file, JSON.stringify(this.#record));
   }
 }
 

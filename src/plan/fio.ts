@@ -137,6 +137,12 @@ export function fioReads(mode: FioMode, readPercent: number): boolean {
 const mib = 1_048_576;
 
 /**
+ * fio moves at least this much each second on any machine that can run a lab at all, bytes: 4 KiB at 128 IOPS. A run's
+ * limits count on it, so no phase that they bound may be held back to less.
+ */
+export const fioBytesPerSecondMin = 524_288;
+
+/**
  * Resolves the fio jobs of a scenario. Throws a usage error that names the job when a namespace does not exist or
  * regions overlap: each other, or the blocks that the stamp workload owns.
  */

@@ -15,8 +15,9 @@ export function skipReason(scenario: Scenario, lab: LabKind): string | undefined
   if (scenario.labs !== undefined && !scenario.labs.includes(lab)) return `made for ${scenario.labs.join(', ')}, not for ${lab}`;
   if (scenario.fio !== undefined && scenario.fioOptional !== true && !hasBlockDevices(lab)) return `it runs fio, which needs a block device of the kernel; the host of the ${lab} lab has none`;
   for (const step of scenario.steps) {
-    const missing = step.do === 'inject' ? missingAbilities(step.fault, lab) : [];
-    if (step.do === 'inject' && missing.length > 0) return `${step.fault} needs ${missing.join(', ')}, which the ${lab} lab does not have`;
+    if (step.do !== 'inject') continue;
+    const missing = missingAbilities(step.fault, lab);
+    if (missing.length > 0) return `${step.fault} needs ${missing.join(', ')}, which the ${lab} lab does not have`;
   }
   return undefined;
 }

@@ -1,11 +1,9 @@
 import type { EventBody } from '../history/events.js';
 import type { FioNode, Lab } from '../lab/types.js';
 import { boundMs } from '../plan/bounds.js';
+import { fioBytesPerSecondMin } from '../plan/fio.js';
 import type { Plan } from '../plan/types.js';
 import { infraError } from '../util/errors.js';
-
-/** fio moves at least this much each second on any machine that can run a lab at all, bytes: 4 KiB at 128 IOPS. */
-const fioBytesPerSecondMin = 524_288;
 
 /**
  * The fio jobs of a run around its load. Without jobs in the plan every method does nothing. A host that hangs is a

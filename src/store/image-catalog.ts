@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { writeFileAtomic } from './atomic-file.js';
+import { writeFileAtomic } from '../util/atomic-file.js';
 import { openBlockFile, type BlockFile } from './block-file.js';
 import { badRequest, StoreError } from './errors.js';
 import { Image } from './image.js';

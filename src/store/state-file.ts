@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { z } from 'zod';
 import { isAddress } from './address.js';
-import { writeFileAtomic } from './atomic-file.js';
+import { writeFileAtomic } from '../util/atomic-file.js';
 import { StoreError } from './errors.js';
 import { errorOfIo } from './image-catalog.js';
 

@@ -1,6 +1,7 @@
 import type { EventOf, HistoryEvent } from '../history/events.js';
 import { checkAudits } from './audits.js';
 import { checkChangeCounts } from './change-counts.js';
+import { holesIn } from './coverage.js';
 import { HostView } from './host-view.js';
 import { Findings } from './result.js';
 import { starvation } from './standstill.js';
@@ -180,17 +181,5 @@ function periodsUnderFault({ plan, events }: CheckInput): (Period & { gateway: s
 
 /** The longest stretch of the disagreement that lies in none of the periods. */
 function longestOutside(each: Period, excused: readonly Period[]): Period {
-  let longest: Period = { fromUs: each.fromUs, toUs: each.fromUs };
-  const consider = (fromUs: number, toUs: number): void => {
-    if (toUs - fromUs > longest.toUs - longest.fromUs) longest = { fromUs, toUs };
-  };
-  let reachedUs = each.fromUs;
-  for (const { fromUs, toUs } of [...excused].sort((a, b) => a.fromUs - b.fromUs)) {
-    if (toUs <= reachedUs) continue;
-    if (fromUs >= each.toUs) break;
-    consider(reachedUs, fromUs);
-    reachedUs = Math.max(reachedUs, toUs);
-  }
-  consider(reachedUs, each.toUs);
-  return longest;
+  return holesIn(each, excused, 0).reduce<Period>((longest, hole) => (hole.toUs - hole.fromUs > longest.toUs - longest.fromUs ? hole : longest), { fromUs: each.fromUs, toUs: each.fromUs });
 }

@@ -1,3 +1,4 @@
+import { holesIn } from './coverage.js';
 import { checkHeldWrites } from './held-writes.js';
 import { scanJournal } from './journal-scan.js';
 import type { JournalScan } from './journal-scan.js';
@@ -6,7 +7,6 @@ import type { TopologyNamespace } from '../plan/types.js';
 import { Findings } from './result.js';
 import { takeoversOf } from './takeovers.js';
 import { allowanceWindows, eventsOf, faultRecords, healUs, healedUs, injectUs } from './timeline.js';
-import type { Period } from './timeline.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, runStartUs } from './words.js';
 
@@ -71,13 +71,13 @@ function stretchesOf(input: CheckInput, namespace: TopologyNamespace): Stretch[]
     .sort((a, b) => a.fromUs - b.fromUs);
   if (faults.length === 0) return [{ name: 'the whole run', fromUs: -Infinity, toUs: Infinity }];
   const takeovers = takeoversOf(input);
+  const waits = allowanceWindows(plan, events, plan.expect.stalls).filter(({ groups }) => groups.includes(anaGroup));
   // I/O may wait until something else happens: whether there was any meanwhile says nothing.
-  const hanging = allowanceWindows(plan, events, plan.expect.stalls).filter(({ untilUs, groups }) => untilUs !== undefined && groups.includes(anaGroup));
+  const hanging = waits.filter(({ untilUs }) => untilUs !== undefined);
   // Where faults overlap it is not known who serves a group in between: I/O has to be there before and after all of it.
   const overlapping = new Set(plan.expect.stalls.filter(({ bound }) => bound.startsWith('overlap')).map(({ fault }) => fault));
   // A random schedule leaves what time it leaves: where I/O may wait for all of it, there is nothing to demand.
   const random = new Set(plan.steps.flatMap((step) => (step.do === 'inject' && step.random === true ? [step.id] : [])));
-  const waits = allowanceWindows(plan, events, plan.expect.stalls).filter(({ groups }) => groups.includes(anaGroup));
   const stretches: Stretch[] = [];
   for (const [i, fault] of faults.entries()) {
     const earlierGoneUs = Math.max(-Infinity, ...faults.slice(0, i).map(({ goneUs }) => goneUs));
@@ -93,20 +93,8 @@ function stretchesOf(input: CheckInput, namespace: TopologyNamespace): Stretch[]
     }
     if (fault.goneUs < nextUs && fault.goneUs < Infinity && !(inside && nextUs < Infinity)) stretches.push({ name: `after ${fault.id}`, fromUs: fault.goneUs, toUs: nextUs });
   }
-  return random.size === 0 ? stretches : stretches.filter((stretch) => timeOutsideUs(stretch, waits) >= stretchMinUs);
-}
-
-/** The part of a stretch that lies in none of the windows. */
-function timeOutsideUs({ fromUs, toUs }: Stretch, windows: readonly Period[]): number {
-  let reachedUs = fromUs;
-  let outsideUs = 0;
-  for (const window of [...windows].sort((a, b) => a.fromUs - b.fromUs)) {
-    if (window.toUs <= reachedUs) continue;
-    if (window.fromUs >= toUs) break;
-    outsideUs += Math.max(0, window.fromUs - reachedUs);
-    reachedUs = window.toUs;
-  }
-  return outsideUs + Math.max(0, toUs - reachedUs);
+  if (random.size === 0) return stretches;
+  return stretches.filter((stretch) => holesIn(stretch, waits, 0).reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0) >= stretchMinUs);
 }
 
 /** Returns the number of operations in the stretch. */

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { writeFileAtomic } from '../../util/atomic-file.js';
 import { infraError } from '../../util/errors.js';
 import { isSameProcess, processStartTime } from '../process-identity.js';
 import { cacheDir } from './cache.js';
@@ -76,9 +77,7 @@ export class SnapshotStore {
 
   /** Written aside and renamed: a manifest that is there speaks of state files that are complete. Holds secrets of the lab's cluster. */
   writeManifest(manifest: Omit<SnapshotManifest, 'format' | 'key'>): void {
-    const file = join(this.dir, 'manifest.json');
-    writeFileSync(`${file}.new`, `${JSON.stringify({ format: 1, key: this.#key, ...manifest }, null, 2)}\n`, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    writeFileAtomic(join(this.dir, 'manifest.json'), `${JSON.stringify({ format: 1, key: this.#key, ...manifest }, null, 2)}\n`, 0o600);
   }
 
   /** Forgets everything that was saved: the next lab of this design starts cold. The keys stay. */

@@ -1,9 +1,10 @@
-import { createReadStream, createWriteStream, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { createReadStream, createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { appendFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { fioFiles } from '../../history/fio/index.js';
+import { writeFileAtomic } from '../../util/atomic-file.js';
 
 /** Text besides the reports that is kept per stream, characters; fio that prints more repeats itself. */
 export const otherCharsMax = 16 * 1_048_576;
@@ -28,9 +29,7 @@ export class ArtifactFolder {
 
   /** Replaces the report at once: a reader finds the old one or the new one. */
   putReport(text: string): void {
-    const file = join(this.path, fioFiles.report);
-    writeFileSync(`${file}.new`, text);
-    renameSync(`${file}.new`, file);
+    writeFileAtomic(join(this.path, fioFiles.report), text);
   }
 
   append(name: string, text: string): void {

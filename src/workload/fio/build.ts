@@ -1,5 +1,5 @@
 import { jobFile, writeJobFile, type OptionValue } from 'fio-parser';
-import { fioWrites, type FioJobPlan, type FioPhaseName } from '../../plan/fio.js';
+import { fioBytesPerSecondMin, fioWrites, type FioJobPlan, type FioPhaseName } from '../../plan/fio.js';
 import { usageError } from '../../util/errors.js';
 import type { FioCapabilities } from './capabilities.js';
 
@@ -23,8 +23,6 @@ const untilStoppedS = 86_400;
 const untilStoppedPasses = 1_000_000;
 /** Largest I/O of the prefill, bytes. */
 const prefillBytesMax = 131_072;
-/** The least that a prefill is held back to, bytes per second: what a run's limits count on. */
-const prefillBytesPerSecondMin = 524_288;
 
 /**
  * The command and the job file of one phase of a job. Devices: NSID → the multipath head (`/dev/nvme0n1`), or a file.
@@ -78,7 +76,7 @@ export function buildPhase(job: FioJobPlan, phase: FioPhaseName, devices: Readon
 
 function prefillOptions(job: FioJobPlan): Record<string, OptionValue> {
   // A job that is held back must not flood the device before it begins either.
-  const rate = job.rateIops > 0 ? { rate: Math.max(job.rateIops * job.blockBytes, prefillBytesPerSecondMin) } : {};
+  const rate = job.rateIops > 0 ? { rate: Math.max(job.rateIops * job.blockBytes, fioBytesPerSecondMin) } : {};
   return { rw: 'write', ...headerOptions(job), ...rate, do_verify: 0, verify_state_save: 0 };
 }
 

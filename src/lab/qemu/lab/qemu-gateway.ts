@@ -74,6 +74,11 @@ export class QemuGateway implements GatewayNode {
 
   start(): Promise<void> {
     this.#restart?.abort();
+    return this.#startOnce();
+  }
+
+  /** Whoever asks while it is being started waits for the same start. */
+  #startOnce(): Promise<void> {
     this.#starting ??= this.#start().finally(() => {
       this.#starting = undefined;
     });
@@ -184,10 +189,7 @@ export class QemuGateway implements GatewayNode {
         const reached = await Promise.all([this.#o.storeAddress, ...this.#o.monitorAddresses].map((address) => this.#reaches(address)));
         // A majority of the monitors would do; a start with one that cannot be reached is slow and no more.
         if (signal.aborted || !reached[0] || !reached.slice(1).some(Boolean)) continue;
-        this.#starting ??= this.#start().finally(() => {
-          this.#starting = undefined;
-        });
-        await this.#starting;
+        await this.#startOnce();
         return;
       }
     })().catch((error: unknown) => {
