@@ -14,6 +14,9 @@ import { interruptible } from './interruptible.js';
 import { natural } from './options.js';
 import { packageRoot, programName, shellQuote } from './package.js';
 
+/** How often in a row the smallest plan has to fail again: one that fails now and then reproduces nothing. */
+const confirmations = 2;
+
 interface ShrinkFlags { checker?: string; out?: string; tries: number; maxRuns: number; wrap?: string }
 
 export function addShrinkCommand(program: Command): void {
@@ -27,7 +30,8 @@ export function addShrinkCommand(program: Command): void {
     .option('--wrap <command>', 'put before every run, e.g. "flock -F /tmp/lab.lock nice"')
     .addHelpText('after', `
 Removes faults, gateways, namespaces, time and workload, by delta debugging. A candidate counts only if the same
-checker fails in the same way. What is found so far is stored after each step; Ctrl-C keeps it.
+checker fails in the same way. In the end the smallest plan has to fail twice more, beyond --max-runs; one that does not
+gives way to the next larger one. What is found so far is stored after each step; Ctrl-C keeps it.
 
 Examples:
   $ pathproof shrink results/smoke/20261121T101500123Z-4f2a9c10
@@ -66,13 +70,17 @@ async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
     if (await fails(plan)) {
       shown = true;
       store(plan);
-      const { plan: smallest } = await shrinkPlan(start, {
+      const found = [plan];
+      await shrinkPlan(start, {
         fails,
         kept: (what, kept) => {
+          found.push(kept);
           store(kept);
           log(`run ${runs}: still fails with ${what} (${sizeOf(kept)})`);
         },
       });
+      const smallest = await lastThatFails(found, (candidate) => runFails(candidate, wanted, scratch, flags.wrap, signal), log, signal);
+      store(smallest);
       log(`after ${runs} run(s): ${sizeOf(smallest)}${runs >= flags.maxRuns ? '; stopped by --max-runs' : ''}`);
       log(`repeat: ${programName()} run ${shellQuote(relative(process.cwd(), out))}`);
     } else if (!signal.aborted) {
@@ -84,6 +92,18 @@ async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
   }
   if (signal.aborted) return ExitCode.interrupted;
   return shown ? ExitCode.pass : ExitCode.unknown;
+}
+
+/** The smallest of these plans (the last ones are the smallest) that fails again as often as it must; the first has failed twice and needs no more. */
+async function lastThatFails(found: readonly Plan[], fails: (plan: Plan) => Promise<boolean>, log: (line: string) => void, signal: AbortSignal): Promise<Plan> {
+  for (const candidate of found.slice(1).reverse()) {
+    let failed = 0;
+    while (failed < confirmations && !signal.aborted && await fails(candidate)) failed += 1;
+    // Ctrl-C keeps what there is.
+    if (failed === confirmations || signal.aborted) return candidate;
+    log(`does not fail every time: ${sizeOf(candidate)}`);
+  }
+  return found[0]!;
 }
 
 /** One run in a process of its own, with results that are thrown away. */
