@@ -1,5 +1,6 @@
 // The suites on real parts: `npm run test:lab [-- options of pathproof run]`. Installs what the qemu lab needs (apt, as root
-// or by sudo), runs smoke, failover and policies there, and ends with the plain line "N passed, N failed".
+// or by sudo), brings the lab up (the image is built, Ceph provisioned, the whole lab saved) and down again, runs smoke,
+// failover and policies on it, and ends with the plain line "N passed, N failed".
 //
 // A scenario that is not proved has not passed. One that proved nothing (`unknown`: the machine did not let the test run
 // evenly; `infra`: the lab broke) is tried again, which is said; one that failed is not.
@@ -24,9 +25,18 @@ function run(suite, filter) {
   }
 }
 
-spawnSync(process.execPath, [main, 'doctor', '--lab', 'qemu', '--fix'], { stdio: ['ignore', 'inherit', 'inherit'] });
+function pathproof(...args) {
+  return spawnSync(process.execPath, [main, ...args], { stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
+}
+
+pathproof('doctor', '--lab', 'qemu', '--fix');
 let passed = 0;
 let failed = 0;
+const isUp = pathproof('lab', 'up', '--lab', 'qemu');
+const isDown = pathproof('lab', 'down');
+console.log(`${isUp && isDown ? 'pass' : 'fail'}     lab up, lab down in ${Math.round((Date.now() - startedMs) / 1_000)} s`);
+if (isUp && isDown) passed += 1;
+else failed += 1;
 for (const suite of suites) {
   const verdicts = run(suite);
   // A suite of which nothing is known has failed as a whole.

@@ -51,7 +51,7 @@ export const defectExpectations: Record<DefectName, DefectExpectation> = {
   'gateway.reuse-cntlid': { class: 'controller id reused', rows: [], scenarios: [smoke], finds: [{ checker: 'inventory', says: /outside its range|same controller id/ }] },
   'gateway.swap-nsids': { class: 'namespace id swapped after failover', rows: [], scenarios: [smoke], finds: [{ checker: 'inventory', says: /has no path through|changed its nsid|instead of/ }] },
   'gateway.lose-namespaces': { class: 'namespaces vanish', rows: [7, 8], scenarios: [smoke, 'regressions/four-gateways'], finds: [noPath] },
-  'gateway.idle-namespaces-dead': { class: 'idle namespace dead', rows: [10], scenarios: [smoke, 'regressions/rolling-redeploy'], finds: [stalled] },
+  'gateway.idle-namespaces-dead': { class: 'idle namespace dead', rows: [10], scenarios: ['regressions/rolling-redeploy'], finds: [stalled] },
   'agent.late-demotion-50ms': { class: 'two optimized owners for 50 ms', rows: [], scenarios: [smoke], finds: [twoOwners] },
   'agent.late-demotion-2s': { class: 'two optimized owners for 2 s', rows: [], scenarios: [smoke], finds: [twoOwners] },
   'agent.slow-promotion': { class: 'no optimized owner for too long', rows: [], scenarios: [smoke], finds: [stalled] },

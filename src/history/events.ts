@@ -89,7 +89,7 @@ export type EventBody =
   /** What is under test, by the lab's word, once it is up. `components`: further parts and their versions. */
   | { type: 'run.product'; name: string; version: string; components: Record<string, string> }
   | { type: 'log'; level: 'info' | 'warn' | 'error'; message: string }
-  | { type: 'node'; name: string; role: string; state: 'started' | 'ready' | 'exited' | 'killed' | 'paused' | 'resumed'; pid?: number; exitCode?: number | null; signal?: string | null; expected?: boolean; detail?: string }
+  | { type: 'node'; name: string; role: string; state: 'started' | 'ready' | 'exited' | 'killed' | 'paused' | 'resumed' | 'stopping'; pid?: number; exitCode?: number | null; signal?: string | null; expected?: boolean; detail?: string }
   /** A host controller changed its state. `cause`: e.g. keep-alive-timeout, transport-reset, io-timeout, requested. */
   | { type: 'host.controller'; host: string; controller: string; gateway: string; address: string; cntlid: number; state: ControllerStateName; cause?: string }
   /** A path (controller × namespace) changed. `usable`: the head may send I/O on it now. */

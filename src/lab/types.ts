@@ -48,7 +48,8 @@ export interface GatewayNode {
 export interface FioNode {
   /** Finds out what this fio can do and fills the regions that jobs verify. */
   prepare(prefillLimitMs: number): Promise<void>;
-  start(): Promise<void>;
+  /** Starts the jobs' load. False: one did no I/O within the limit; it goes on. */
+  start(limitMs: number): Promise<boolean>;
   /** Ends the jobs that run as long as the load, waits for the others. */
   stop(passesLimitMs: number): Promise<void>;
   /** Reads every region that jobs verify. False: not within the limit. */

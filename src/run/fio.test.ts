@@ -9,10 +9,10 @@ const plan = (fio: { name: string; host?: string }[]): Plan =>
   planScenario('s', { name: 'a', title: 'fio jobs', description: 'run fio.', lab: { hosts: 3 }, fio, steps: [{ do: 'run', forMs: 1 }] }, { seed: '1', lab: 'qemu' });
 
 /** host1 and host2 can run fio, host3 cannot. */
-function labOf(calls: string[], verified: Record<string, boolean> = {}): Lab {
+function labOf(calls: string[], verified: Record<string, boolean> = {}, started: Record<string, boolean> = {}): Lab {
   const node = (name: string): FioNode => {
     const note = (call: string): Promise<void> => Promise.resolve(void calls.push(`${name} ${call}`));
-    return { prepare: () => note('prepare'), start: () => note('start'), stop: () => note('stop'), verify: () => note('verify').then(() => verified[name] ?? true), kill: () => note('kill') };
+    return { prepare: () => note('prepare'), start: () => note('start').then(() => started[name] ?? true), stop: () => note('stop'), verify: () => note('verify').then(() => verified[name] ?? true), kill: () => note('kill') };
   };
   return { hosts: new Map<string, object>([['host1', { fio: node('host1') }], ['host2', { fio: node('host2') }], ['host3', {}]]) } as unknown as Lab;
 }
@@ -34,6 +34,14 @@ describe('RunFio', () => {
     const fio = new RunFio(plan([{ name: 'a' }, { name: 'b', host: 'host2' }]), labOf([], { host2: false }), (event) => events.push(event));
     await fio.verify();
     expect(events).toMatchObject([{ type: 'log', level: 'warn' }]);
+  });
+
+  it('says so when one of them does no I/O, and only then', async () => {
+    const events: EventBody[] = [];
+    await new RunFio(plan([{ name: 'a' }]), labOf([]), (event) => events.push(event)).start();
+    expect(events).toEqual([]);
+    await new RunFio(plan([{ name: 'a' }, { name: 'b', host: 'host2' }]), labOf([], {}, { host2: false }), (event) => events.push(event)).start();
+    expect(events).toMatchObject([{ type: 'log', level: 'warn', message: expect.stringContaining('no I/O') }]);
   });
 
   it('is infra when a host that has jobs cannot run any', () => {

@@ -34,8 +34,11 @@ export class RunFio {
     await Promise.all(this.#nodes.map((node) => node.prepare(this.#wholeMs(1))));
   }
 
+  /** Resolves when every job does I/O. */
   async start(): Promise<void> {
-    await Promise.all(this.#nodes.map((node) => node.start()));
+    const limitMs = boundMs(this.#plan.bounds, 'homeAwait');
+    const inTime = await Promise.all(this.#nodes.map((node) => node.start(limitMs)));
+    if (inTime.includes(false)) this.#emit({ type: 'log', level: 'warn', message: `fio showed no I/O within ${limitMs} ms` });
   }
 
   async stop(): Promise<void> {

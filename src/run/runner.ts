@@ -183,14 +183,17 @@ async function walk(w: Walk): Promise<void> {
   const missing = (await onHosts(lab, missingAt)).flat();
   if (missing.length > 0) return unconnected(w, missing.map(({ host, what }) => (lab.hosts.size > 1 ? `${what} at ${host}` : what)));
   await awaitCondition(w, { kind: 'home' }, 'homeAwait', { needsIo: false });
-  await onHosts(lab, (host) => host.inventory('start'));
   if (w.fio.wanted) {
     w.setPhase('fio-prefill');
     await w.fio.prepare();
     if (w.signal.aborted) return;
+    // What is judged begins afterwards: on a slow processor the start of fio alone makes everything else late.
+    w.setPhase('fio-start');
+    await w.fio.start();
+    if (w.signal.aborted) return;
   }
+  await onHosts(lab, (host) => host.inventory('start'));
   await onHosts(lab, (host) => host.startLoad());
-  await w.fio.start();
   for (const [index, step] of plan.steps.entries()) {
     // A wait that an abort cut short returns like one that is over: nothing more may be done to the lab.
     if (w.signal.aborted) return;

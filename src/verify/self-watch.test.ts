@@ -32,7 +32,7 @@ describe('self-watch', () => {
     const { plan } = healthyRun();
     plan.shape.timers = { ...plan.shape.timers, katoMs: 5000, beaconGraceMs: 7000 };
     plan.platform = { accel: 'tcg', emulationFactor: 10, fabrics: 2, machines: { debianSuite: 'forky', cephMajor: null, auth: 'none', mons: 1 } };
-    expect([loopDelayLimitUs(plan, 'gateway'), loopDelayLimitUs(plan, 'host')]).toEqual([1_250_000, 600_000]);
+    expect([loopDelayLimitUs(plan, 'gateway'), loopDelayLimitUs(plan, 'host')]).toEqual([1_750_000, 600_000]);
   });
 
   it.each(['harness', 'host1', 'gw2', 'monitor', 'store'])('is unknown when %s stood still', async (process) => {
@@ -54,6 +54,14 @@ describe('self-watch', () => {
       .remove('self.watch', ({ process }, ms) => process === 'gw2' && ms > 4000 && ms <= 4600)
       .add(4600, { type: 'self.watch', process: 'gw2', pid: 1, loopDelayMaxUs: 600_000, loopDelayP99Us: 1, cpuPercent: 0, rssBytes: 0, fromUs: t(3850), toUs: t(4600) });
     expect((await check(paused)).verdict).toBe('pass');
+  });
+
+  it('does not watch a process that was told to stop while it does, and watches it until then', async () => {
+    const slowEnd = healthyRun().change('self.watch', ({ process }, ms) => process === 'gw1' && ms > 1400 && ms <= m.killed, () => ({ loopDelayMaxUs: 600_000 }));
+    expect(await summary(slowEnd)).toContain('gw1: its event loop stood still for 600.0 ms');
+    const told = healthyRun().change('self.watch', ({ process }, ms) => process === 'gw1' && ms > 1400 && ms <= m.killed, () => ({ loopDelayMaxUs: 600_000 }))
+      .add(1300, { type: 'node', name: 'gw1', role: 'gateway', state: 'stopping' });
+    expect((await check(told)).verdict).toBe('pass');
   });
 
   it('does not excuse a longer silence before a death than one report', async () => {

@@ -20,14 +20,13 @@ export const watchedRoles: readonly string[] = ['harness', 'host', 'monitor', 'g
 /**
  * The longest event-loop delay with which the verdicts still mean something, microseconds. Besides the timers: a delay as
  * long as the quiet bound hides any stall. (What a shorter one may have hidden or added is judged with each stall, stalls.ts.)
- * A gateway on the kernel's target (labs of machines) moves no I/O through its process: only its beacons and what it
- * hears can be late there.
+ * A gateway on the kernel's target (labs of machines) moves no I/O through its process, and the kernel answers the
+ * keep-alives: only its beacons and what it hears can be late there.
  */
 export function loopDelayLimitUs(plan: Plan, role = 'host'): number {
   const { beaconGraceMs, katoMs } = plan.shape.timers;
-  const byTimersMs = Math.min(beaconGraceMs, katoMs) * loopDelayShareOfTimers;
-  if (role === 'gateway' && plan.platform?.machines !== undefined) return 1000 * byTimersMs;
-  return 1000 * Math.min(byTimersMs, boundOf(plan, plan.expect.quietStall).ms);
+  if (role === 'gateway' && plan.platform?.machines !== undefined) return 1000 * beaconGraceMs * loopDelayShareOfTimers;
+  return 1000 * Math.min(Math.min(beaconGraceMs, katoMs) * loopDelayShareOfTimers, boundOf(plan, plan.expect.quietStall).ms);
 }
 
 /**
@@ -93,13 +92,13 @@ function checkProcess({ events }: CheckInput, process: string, period: Period, l
   return longestUs;
 }
 
-/** When a node did not run: killed or exited until it was ready again, paused until it was resumed. */
+/** When a node did not run: told to stop, killed or exited until it was ready again, paused until it was resumed. */
 export function absencesOf(events: readonly HistoryEvent[], process: string, period: Period): Period[] {
   const states = eventsOf(events, 'node').filter(({ name }) => name === process);
   const absent: Period[] = [];
   let awaySinceUs: number | undefined;
   for (const { state, tUs } of states) {
-    if (state === 'killed' || state === 'exited' || state === 'paused') awaySinceUs ??= tUs;
+    if (state === 'killed' || state === 'exited' || state === 'paused' || state === 'stopping') awaySinceUs ??= tUs;
     else if (state === 'ready' || state === 'resumed') {
       if (awaySinceUs !== undefined) absent.push({ fromUs: awaySinceUs, toUs: tUs });
       awaySinceUs = undefined;

@@ -1,4 +1,3 @@
-import * as nodeModule from 'node:module';
 import { openKrbdStore } from '../../gateway/krbd/index.js';
 import { NvmetGateway } from '../../gateway/nvmet-gateway.js';
 import { connectCephMonitor } from '../../monitor/ceph-client/index.js';
@@ -11,9 +10,6 @@ export interface GuestGatewayInfo {
   storeAddress: string;
   pid: number;
 }
-
-/** When all that a gateway does has been done once, and so was compiled, milliseconds after the start. */
-const compiledAfterMs = 4_000;
 
 /** One incarnation of a gateway in a guest: the agent, the kernel's target and krbd, joined to a real monitor. */
 runGuestMember<GuestGatewayConfig>('gateway', async (config, context) => {
@@ -39,7 +35,6 @@ runGuestMember<GuestGatewayConfig>('gateway', async (config, context) => {
     setTimeout(() => process.exit(gatewayExitCodes[reason]), farewellMs);
   });
   gateway.start();
-  setTimeout(keepCompiledCode, compiledAfterMs).unref();
   const info: GuestGatewayInfo = { storeAddress: store.address, pid: process.pid };
   return {
     info,
@@ -62,9 +57,4 @@ runGuestMember<GuestGatewayConfig>('gateway', async (config, context) => {
 function endpointOf(text: string): { host: string; port: number } {
   const at = text.lastIndexOf(':');
   return { host: text.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(at + 1)) };
-}
-
-/** Node writes its cache (NODE_COMPILE_CACHE) when a process ends by itself; one that is killed must have done it before. Since Node 22.10. */
-function keepCompiledCode(): void {
-  (nodeModule as { flushCompileCache?: () => void }).flushCompileCache?.();
 }

@@ -83,6 +83,7 @@ export class LoopbackGateway implements GatewayNode {
     clearTimeout(this.#restart);
     const member = this.#running();
     this.#killed = member;
+    this.#tell(member, 'stopping');
     await member.end();
   }
 
@@ -166,7 +167,7 @@ export class LoopbackGateway implements GatewayNode {
     for (const waiter of this.#servingWaiters.splice(0)) waiter();
   }
 
-  #tell(member: MemberProcess, state: 'paused' | 'resumed'): void {
+  #tell(member: MemberProcess, state: 'paused' | 'resumed' | 'stopping'): void {
     this.#options.lab.tell(this.name, { type: 'node', name: this.name, role: 'gateway', state, pid: member.pid });
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { bootId } from './boot-id.js';
 import { cacheDir } from './cache.js';
 import { findProgram } from './tools.js';
 import { probeArgument } from './image/init-script.js';
@@ -101,15 +102,6 @@ const memorySchema = z.object({ bootId: z.string(), decision: decisionSchema });
 
 function memoryFile(): string {
   return join(cacheDir(), 'kvm.json');
-}
-
-/** Linux makes a new id at each boot (random(4)). */
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return 'unknown';
-  }
 }
 
 function readDecision(): KvmDecision | undefined {

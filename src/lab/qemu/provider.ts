@@ -193,6 +193,8 @@ export class QemuProvider implements LabProvider {
     const members = await Promise.all(started);
     // Before that there is nothing to connect to.
     await Promise.all(members.filter(({ entry }) => entry === 'host').map(({ steps, member, log }) => steps.run('all paths connected', () => member.request('connect', connected, connectMaxMs), log)));
+    // All that a gateway does at its start was done once, and so was compiled; the next one starts sooner.
+    await Promise.all(members.filter(({ entry }) => entry === 'gateway').map(({ member }) => member.request('keepCompiled')));
     for (const { member } of members) member.close();
   }
 

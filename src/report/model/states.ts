@@ -51,10 +51,11 @@ const group: Record<GroupStateName, Row> = {
   WAIT_FAILBACK_PREPARED: ['WAIT_FAILBACK_PREPARED', 'W', '--s-yellow', 'hatch'],
   WAIT_BLOCKLIST_CMPL: ['WAIT_BLOCKLIST_CMPL', 'B', '--s-purple', 'hatch'],
 };
-const process: Record<'started' | 'ready' | 'paused' | 'killed' | 'exited', Row> = {
+const process: Record<'started' | 'ready' | 'paused' | 'stopping' | 'killed' | 'exited', Row> = {
   started: ['starting', 's', '--s-pale', 'dots'],
   ready: ['running', 'R', '--s-green', 'none'],
   paused: ['paused', 'Z', '--s-yellow', 'hatch'],
+  stopping: ['told to stop', 'T', '--s-pale', 'hatch'],
   killed: ['killed', 'K', '--s-red', 'cross'],
   exited: ['exited', 'E', '--s-grey', 'hatch'],
 };

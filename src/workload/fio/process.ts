@@ -37,6 +37,9 @@ export class FioProcess {
   #heardUs: number | undefined;
   #last: { progress: FioProgress; tUs: number } | undefined;
   #endedBy: 'itself' | 'stop' | 'kill' = 'itself';
+  #busy: () => void = () => undefined;
+  /** Settles when a report shows I/O, or the process has ended. */
+  readonly busy: Promise<void>;
   /** Settles when the process has ended and its artifacts are stored. Rejects only when they could not be stored. */
   readonly done: Promise<FioReading>;
 
@@ -47,8 +50,12 @@ export class FioProcess {
     this.#process = process;
     this.#startedUs = startedUs;
     this.#clock = clock;
+    this.busy = new Promise((resolve) => {
+      this.#busy = resolve;
+    });
     this.done = process.ended.then((status) => {
       stream.end();
+      this.#busy();
       return this.#finish(status);
     });
     this.done.catch(() => undefined);
@@ -120,6 +127,7 @@ export class FioProcess {
     const tUs = nowUs();
     const rates = ratesBetween(this.#last?.progress, progress, this.#last === undefined ? 0 : (tUs - this.#last.tUs) / 1_000);
     this.#last = { progress, tUs };
+    if (progress.reads + progress.writes > 0) this.#busy();
     this.#options.emit({ type: 'fio.stats', ...this.#options.id, ...progress, ...rates });
   }
 

@@ -10,6 +10,9 @@ import type { FioRunner } from './runner.js';
 import { FioBench, fioBinary, fioTitle, hasFio, testJobs, testTopology } from './testing/fixture.js';
 import { FioWorkload } from './workload.js';
 
+/** fio on this machine does its first I/O within a second, its first report comes after another. */
+const startLimitMs = 15_000;
+
 /** Flips one bit of a block's payload, as a store that loses its mind would. */
 function corrupt(file: string, offset: number): void {
   const fd = openSync(file, 'r+');
@@ -40,7 +43,7 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     const fio = workload([{ name: 'mix', rateIops: 400, blockBytes: 4_096 }]);
     await fio.prepare(20_000);
     const fromUs = nowUs();
-    await fio.start();
+    expect(await fio.start(startLimitMs)).toBe(true);
     await sleep(2_600);
     await fio.stop(1_000);
     const toUs = nowUs();
@@ -81,7 +84,7 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
   it('a bit that flips after the write is found by the verify phase, every block of it, though fio says 0', async () => {
     const fio = workload([{ name: 'mix', namespaces: [1], passes: 1, mode: 'randwrite' }]);
     await fio.prepare(20_000);
-    await fio.start();
+    expect(await fio.start(startLimitMs)).toBe(true);
     await fio.stop(20_000);
     expect(await reading('main')).toMatchObject({ meaning: 'ok', verifyErrors: 0 });
     for (const block of [3, 4, 700]) corrupt(bench.device(1), 1_048_576 + block * 4_096);
@@ -96,7 +99,7 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
   it('a corrupt block ends the main phase at once, with its evidence', async () => {
     const fio = workload([{ name: 'mix', namespaces: [1], mode: 'randwrite', rateIops: 2_000, verify: { backlogBlocks: 64 } }]);
     await fio.prepare(20_000);
-    await fio.start();
+    expect(await fio.start(startLimitMs)).toBe(true);
     const vandal = setInterval(() => {
       for (let n = 0; n < 60; n++) corrupt(bench.device(1), 1_048_576 + Math.floor(Math.random() * 1_792) * 4_096);
     }, 5);
@@ -113,7 +116,7 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     const fio = workload([{ name: 'mix', namespaces: [1], rateIops: 2_000, verify: { backlogBlocks: 64 } }]);
     await fio.prepare(20_000);
     const old = readFileSync(bench.device(1));
-    await fio.start();
+    expect(await fio.start(startLimitMs)).toBe(true);
     const fd = openSync(bench.device(1), 'r+');
     // A store that loses writes: what was there before is there again.
     const vandal = setInterval(() => {
@@ -140,7 +143,7 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     writeFileSync(limited, `#!/bin/bash\ntrap '' XFSZ\nulimit -f 4096\nexec ${fioBinary} "$@"\n`, { mode: 0o755 });
     const fio = workload([{ name: 'mix', namespaces: [1], mode: 'write', verify: false, runtimeMs: 2_000, engine: 'psync', options: { fallocate: 'none' } }], undefined, limited);
     await fio.prepare(20_000);
-    await fio.start();
+    expect(await fio.start(startLimitMs)).toBe(true);
     await fio.stop(1_000);
     const { ioErrors, ioFaults, verifyErrors } = await reading('main');
     expect({ exit: ended('main').exitCode, verifyErrors }).toEqual({ exit: 1, verifyErrors: 0 });
@@ -151,7 +154,7 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
   it('is gone when it is killed with the run; its last progress report stays', async () => {
     const fio = workload([{ name: 'mix', rateIops: 300 }]);
     await fio.prepare(20_000);
-    await fio.start();
+    expect(await fio.start(startLimitMs)).toBe(true);
     await sleep(1_600);
     await fio.kill();
     expect(ended('main')).toMatchObject({ endedBy: 'kill', exitCode: null, signal: 'SIGKILL' });
@@ -161,10 +164,20 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     expect(bench.of('fio.process').filter(({ phase }) => phase === 'verify')).toEqual([]);
   });
 
+  it('is started when it does I/O; one that does none goes on, and is said to be late', async () => {
+    const fio = workload([{ name: 'mix', namespaces: [1], rateIops: 300 }, { name: 'idle', namespaces: [2], verify: false, options: { startdelay: '30' } }]);
+    await fio.prepare(20_000);
+    expect(await fio.start(3_000)).toBe(false);
+    const { reads, writes } = bench.of('fio.stats').findLast(({ job }) => job === 'mix')!;
+    expect(reads + writes).toBeGreaterThan(0);
+    expect(bench.of('fio.process').filter(({ phase, state }) => phase === 'main' && state === 'ended')).toEqual([]);
+    await fio.kill();
+  });
+
   it('a job for a time and one for a number of passes end by themselves, verified', async () => {
     const fio = workload([{ name: 'timed', namespaces: [1], runtimeMs: 1_200, mode: 'randwrite', rateIops: 500 }, { name: 'twice', namespaces: [2], passes: 2, mode: 'write', blockBytes: 8_192 }]);
     await fio.prepare(20_000);
-    await fio.start();
+    expect(await fio.start(startLimitMs)).toBe(true);
     await fio.stop(20_000);
     expect(bench.of('fio.process').filter(({ phase, state }) => phase === 'main' && state === 'ended').map(({ job, exitCode, endedBy }) => [job, exitCode, endedBy]).sort()).toEqual([['timed', 0, 'itself'], ['twice', 0, 'itself']]);
     const twice = await reading('main', 'twice');

@@ -64,11 +64,12 @@ export class FioWorkload {
     }));
   }
 
-  /** Starts the main phase of every job; resolves when all of them run. */
-  async start(): Promise<void> {
+  /** Starts the main phase of every job; resolves when all of them have done I/O. False: one had not within `limitMs`; it goes on. */
+  async start(limitMs: number): Promise<boolean> {
     for (const job of this.#options.jobs) {
       if (!this.#killed) this.#main.push({ job, process: await this.#launch(job, 'main') });
     }
+    return within(Promise.all(this.#main.map(({ process }) => process.busy)), limitMs);
   }
 
   /**
@@ -133,9 +134,13 @@ export class FioWorkload {
   }
 }
 
-async function endsWithin(process: FioProcess, limitMs: number): Promise<boolean> {
+function endsWithin(process: FioProcess, limitMs: number): Promise<boolean> {
+  return within(process.done, limitMs);
+}
+
+async function within(what: Promise<unknown>, limitMs: number): Promise<boolean> {
   const waited = new AbortController();
-  const ended = await Promise.race([process.done.then(() => true), sleep(limitMs, waited.signal).then(() => false)]);
+  const inTime = await Promise.race([what.then(() => true), sleep(limitMs, waited.signal).then(() => false)]);
   waited.abort();
-  return ended;
+  return inTime;
 }

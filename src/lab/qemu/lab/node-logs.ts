@@ -7,8 +7,12 @@ import type { QemuVm } from '../vm/vm.js';
 const tailBytes = 4 * 1024 * 1024;
 const collectMaxMs = 30_000;
 
-/** What a node has to say for itself: the kernel's log, and the end of each log file of Ceph and of our programs. */
+/**
+ * What a node has to say for itself: the kernel's log, its counters (lost segments, waits for memory and processors), and
+ * the end of each log file of Ceph and of our programs.
+ */
 const script = `echo "==== dmesg"; dmesg -T 2>/dev/null | tail -c ${tailBytes}
+for file in /proc/pressure/cpu /proc/pressure/memory /proc/pressure/io /proc/meminfo /proc/vmstat /proc/net/netstat /proc/net/snmp /proc/net/softnet_stat; do [ -f "$file" ] || continue; echo "==== $file"; cat "$file"; done
 for file in /var/log/ceph/*.log /var/log/pathproof/*.log; do [ -f "$file" ] || continue; echo "==== $file"; tail -c ${tailBytes} "$file"; done`;
 
 /**

@@ -106,7 +106,9 @@ export class QemuGateway implements GatewayNode {
 
   async stop(): Promise<void> {
     this.#meant = true;
-    await this.#o.vm.ssh.exec(`kill -TERM ${this.#running()}`);
+    const pid = this.#running();
+    this.#note('stopping', { pid });
+    await this.#o.vm.ssh.exec(`kill -TERM ${pid}`);
     await this.#ended();
   }
 

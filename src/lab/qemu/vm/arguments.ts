@@ -23,6 +23,8 @@ export interface VmMachine {
   managementMac: string;
   networks: readonly VmNetwork[];
   paths: VmPaths;
+  /** The frequency of an emulated processor's time-stamp counter, kHz; undefined: the guest measures it. */
+  tscKhz?: number | undefined;
   /** Starts paused, to have a snapshot loaded. */
   paused: boolean;
 }
@@ -58,6 +60,7 @@ export function qemuArguments(vm: VmMachine): string[] {
     // A guest that did not run for a while because the machine is busy must not look broken to itself. (No
     // tsc=reliable: the kernel then trusts its first, rough measure of the clock; on a busy machine a guest's time ran 15 times too fast.)
     ...(vm.accel === 'tcg' ? ['watchdog_thresh=60'] : []),
+    ...(vm.accel === 'tcg' && vm.tscKhz !== undefined ? [`tsc_early_khz=${vm.tscKhz}`] : []),
   ];
   return [
     '-name', `pathproof-${vm.name}`, '-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'none',

@@ -38,6 +38,12 @@ describe('qemuArguments', () => {
     expect(joined({ accel: 'kvm' })).toContain('-accel kvm');
   });
 
+  it('tells an emulated guest how fast its clock runs, if that is known, and no other guest', () => {
+    expect(joined({ accel: 'tcg', tscKhz: 2_596_140 })).toMatch(/ tsc_early_khz=2596140 /);
+    expect(joined({ accel: 'tcg' })).not.toContain('tsc_');
+    expect(joined({ accel: 'kvm', tscKhz: 2_596_140 })).not.toContain('tsc_');
+  });
+
   it('finds the forwarded port in what the monitor says', () => {
     const text = 'Hub -1 (mgmt):\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\n  TCP[HOST_FORWARD]  14       127.0.0.1 36231       10.0.2.15    22     0     0\n';
     expect(parseForwardedPort(text)).toBe(36231);

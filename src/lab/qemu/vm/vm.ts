@@ -11,6 +11,7 @@ import { macOf } from '../network.js';
 import { endProcess, identityOf, type ProcessIdentity } from '../processes.js';
 import { socketPathMaxChars } from '../switch/protocol.js';
 import { findProgram, runTool } from '../tools.js';
+import { emulatedTscKhz } from '../tsc.js';
 import { cardId, managementNetdev, parseForwardedPort, qemuArguments, stateNode, type VmNetwork, type VmPaths } from './arguments.js';
 import { ConsoleFollower, findingText, judgeConsoleLine, parseMilestone, type ConsoleFinding } from './console.js';
 import type { LabKeys } from './keys.js';
@@ -144,7 +145,7 @@ export class QemuVm {
     const { name, memoryMb, cpus, accel, networks } = this.#options;
     const args = qemuArguments({
       name, memoryMb, cpus, accel, networks, qemuMajor: await qemuMajorVersion(), managementMac: macOf('mgmt', name), paths: this.#paths,
-      paused: options.loadSnapshot !== undefined,
+      paused: options.loadSnapshot !== undefined, ...(accel === 'tcg' ? { tscKhz: await emulatedTscKhz() } : {}),
     });
     this.#broken = this.#whole();
     for (const step of Object.keys(this.times)) delete this.times[step];
