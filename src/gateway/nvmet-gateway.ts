@@ -21,7 +21,7 @@ export interface NvmetGatewayOptions {
   timers: LabTimers;
   monitor: MonitorClient;
   store: Omit<KrbdStore, 'close'>;
-  agent?: Pick<GatewayAgentOptions, 'wrongMapIgnoreMs' | 'onFenced'>;
+  agent?: Pick<GatewayAgentOptions, 'wrongMapIgnoreMs' | 'onFenced' | 'onEnding'>;
   /** Default: the kernel's tree. */
   fs?: ConfigFs;
   /** Called on every change, and every `statePeriodMs` so that an observer has no hole. */

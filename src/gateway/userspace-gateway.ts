@@ -25,7 +25,7 @@ export interface UserspaceGatewayOptions {
   monitor: MonitorClient;
   store: Pick<StoreClient, 'address' | 'openImage' | 'waitForEpoch' | 'currentEpoch' | 'onFenced'>;
   target?: NvmeTcpTargetOptions;
-  agent?: Pick<GatewayAgentOptions, 'wrongMapIgnoreMs' | 'onFenced'>;
+  agent?: Pick<GatewayAgentOptions, 'wrongMapIgnoreMs' | 'onFenced' | 'onEnding'>;
   /** Defects to run with (plan/defects.ts: those of `gateway` and `agent`). Default: none. */
   defects?: readonly GatewayDefectName[];
   /** Which process of this gateway it is, from 0: some defects show only after a restart. */

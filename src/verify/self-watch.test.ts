@@ -56,7 +56,7 @@ describe('self-watch', () => {
     expect((await check(paused)).verdict).toBe('pass');
   });
 
-  it('does not watch a process that was told to stop while it does, and watches it until then', async () => {
+  it('does not watch a process while it is ending, and watches it until then', async () => {
     const slowEnd = healthyRun().change('self.watch', ({ process }, ms) => process === 'gw1' && ms > 1400 && ms <= m.killed, () => ({ loopDelayMaxUs: 600_000 }));
     expect(await summary(slowEnd)).toContain('gw1: its event loop stood still for 600.0 ms');
     const told = healthyRun().change('self.watch', ({ process }, ms) => process === 'gw1' && ms > 1400 && ms <= m.killed, () => ({ loopDelayMaxUs: 600_000 }))

@@ -92,7 +92,7 @@ function checkProcess({ events }: CheckInput, process: string, period: Period, l
   return longestUs;
 }
 
-/** When a node did not run: told to stop, killed or exited until it was ready again, paused until it was resumed. */
+/** When a node did not run: ending by its own word, killed or exited until it was ready again, paused until it was resumed. */
 export function absencesOf(events: readonly HistoryEvent[], process: string, period: Period): Period[] {
   const states = eventsOf(events, 'node').filter(({ name }) => name === process);
   const absent: Period[] = [];

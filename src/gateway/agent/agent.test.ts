@@ -447,6 +447,17 @@ describe('the other ends', () => {
     expect(control.subsystems.get(nqn)!.listeners).toEqual([]);
   });
 
+  it('says that it is ending before anything is taken down, once', async () => {
+    const said: [AgentEnd, number][] = [];
+    const all = await serving({ onEnding: (end) => said.push([end, all.control.calls.length]) });
+    const before = all.control.calls.length;
+    all.agent.reportFenced();
+    all.agent.reportFenced();
+    await settle();
+    expect(said).toEqual([[{ reason: 'fenced', detail: expect.any(String) }, before]]);
+    expect(all.control.calls.length).toBeGreaterThan(before);
+  });
+
   it('fenced but told to stay: goes on, I/O reports its path errors', async () => {
     const { agent, monitor, end } = await serving({ onFenced: 'stay' });
     agent.reportFenced();

@@ -252,6 +252,7 @@ export class GatewayAgent {
     clearInterval(this.#timer);
     this.#applier.close();
     this.#log(`ending (${reason}): ${detail}`);
+    this.#o.onEnding?.({ reason, detail });
     const stopped = this.#serving.end();
     this.#changed();
     void stopped.then(() => this.#resolveEnded({ reason, detail }));

@@ -74,6 +74,8 @@ export interface GatewayAgentOptions {
    * monitor's map ends it. Both are honest, neither ever acknowledges what did not land.
    */
   onFenced?: 'end' | 'stay';
+  /** Called when it begins to end, before anything is taken down. */
+  onEnding?: (end: AgentEnd) => void;
   /** Monotonic time in microseconds. Default `ownNowUs`: a clock that nobody corrects while a time-out runs. */
   clock?: () => number;
   log?: (line: string) => void;

@@ -25,7 +25,7 @@ runGuestMember<GuestGatewayConfig>('gateway', async (config, context) => {
   const monitor = connectCephMonitor({ mons: monHosts.map(endpointOf), entity, log, ...(auth.kind === 'cephx' ? { key: auth.secret } : {}) });
   const gateway = new NvmetGateway({
     name, pool, group, nqn, serial, namespaces, listeners, timers, monitor, store, log,
-    agent: { onFenced },
+    agent: { onFenced, onEnding: ({ reason }) => context.emit({ type: 'node', name, role: 'gateway', state: 'stopping', pid: process.pid, detail: reason }) },
     onState: (state) => context.emit(state),
   });
   void gateway.ended.then(async ({ reason, detail }) => {

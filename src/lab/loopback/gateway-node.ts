@@ -83,7 +83,6 @@ export class LoopbackGateway implements GatewayNode {
     clearTimeout(this.#restart);
     const member = this.#running();
     this.#killed = member;
-    this.#tell(member, 'stopping');
     await member.end();
   }
 
@@ -167,7 +166,7 @@ export class LoopbackGateway implements GatewayNode {
     for (const waiter of this.#servingWaiters.splice(0)) waiter();
   }
 
-  #tell(member: MemberProcess, state: 'paused' | 'resumed' | 'stopping'): void {
+  #tell(member: MemberProcess, state: 'paused' | 'resumed'): void {
     this.#options.lab.tell(this.name, { type: 'node', name: this.name, role: 'gateway', state, pid: member.pid });
   }
 

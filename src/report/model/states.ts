@@ -55,7 +55,7 @@ const process: Record<'started' | 'ready' | 'paused' | 'stopping' | 'killed' | '
   started: ['starting', 's', '--s-pale', 'dots'],
   ready: ['running', 'R', '--s-green', 'none'],
   paused: ['paused', 'Z', '--s-yellow', 'hatch'],
-  stopping: ['told to stop', 'T', '--s-pale', 'hatch'],
+  stopping: ['ending', 'T', '--s-pale', 'hatch'],
   killed: ['killed', 'K', '--s-red', 'cross'],
   exited: ['exited', 'E', '--s-grey', 'hatch'],
 };

@@ -60,7 +60,7 @@ runMember('gateway', async (rawConfig, context) => {
     name, pool, group, nqn, namespaces, timers, monitor, store, defects, incarnation,
     listener: { ...bind, ...(advertised === undefined ? {} : { advertised }) },
     target: { allowHeaderDigest: digests.header, allowDataDigest: digests.data, ioQueuesMax },
-    agent: { onFenced },
+    agent: { onFenced, onEnding: ({ reason }) => context.emit({ type: 'node', name, role: 'gateway', state: 'stopping', pid: process.pid, detail: reason }) },
     onState: (state) => context.emit(state),
     log: (line) => context.log(line),
   });

@@ -106,9 +106,7 @@ export class QemuGateway implements GatewayNode {
 
   async stop(): Promise<void> {
     this.#meant = true;
-    const pid = this.#running();
-    this.#note('stopping', { pid });
-    await this.#o.vm.ssh.exec(`kill -TERM ${pid}`);
+    await this.#o.vm.ssh.exec(`kill -TERM ${this.#running()}`);
     await this.#ended();
   }
 
