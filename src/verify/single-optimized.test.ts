@@ -44,7 +44,7 @@ describe('single-optimized', () => {
     };
     const short = await check(sampled(12));
     expect(short).toMatchObject({ verdict: 'pass', metrics: { hostOverlaps: 1 } });
-    expect(short.evidence[0]!.text).toContain('for 12.0 ms from +1.500000 s: shorter than two samples (12.0 ms)');
+    expect(short.evidence[0]!.text).toContain('for 12.0 ms from +1.500000 s: no longer than can be told apart there (12.0 ms)');
     expect(await check(sampled(13))).toMatchObject({ verdict: 'fail', summary: expect.stringContaining('for 13.0 ms') as string });
     const blind = sampled(40).change('observe.coverage', ({ observer }, ms) => observer === 'host:host1' && ms === 2000, () => ({ maxGapUs: 101_000 }));
     expect(await check(blind)).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('did not look for 101.0 ms') as string });
@@ -95,11 +95,24 @@ describe('single-optimized', () => {
   });
 
   it('compares the targets’ own words above the resolution of their samples', async () => {
-    const both = (forMs: number): DraftRun => healthyRun().add(1000, targetEvent('gw2', [1, 2])).add(1000 + forMs, targetEvent('gw2', [2]));
+    const both = (forMs: number): DraftRun => {
+      const run = healthyRun().add(1000, targetEvent('gw2', [1, 2])).add(1000 + forMs, targetEvent('gw2', [2]));
+      run.plan.lab = 'qemu';
+      return run;
+    };
     const short = await check(both(150));
     expect(short.verdict).toBe('pass');
-    expect(short.evidence[0]!.text).toContain('shorter than two samples');
+    expect(short.evidence[0]!.text).toContain('no longer than can be told apart there (200.0 ms)');
     expect((await check(both(250))).summary).toBe('target: ANA group 1 optimized at gw1 and gw2 for 250.0 ms from +1.000000 s');
+  });
+
+  it('where targets tell each change at once, holds anything longer than their event loops were late against them', async () => {
+    const both = (forMs: number, lateMs = 3): DraftRun => healthyRun().add(1000, targetEvent('gw2', [1, 2])).add(1000 + forMs, targetEvent('gw2', [2]))
+      .change('self.watch', ({ process }, ms) => process === 'gw1' && ms > 900 && ms <= 1300, () => ({ loopDelayMaxUs: lateMs * 1000 }));
+    expect(await check(both(50))).toMatchObject({ verdict: 'fail', summary: 'target: ANA group 1 optimized at gw1 and gw2 for 50.0 ms from +1.000000 s' });
+    expect((await check(both(8))).verdict).toBe('pass');
+    expect((await check(both(50, 60))).verdict).toBe('pass');
+    expect((await check(both(150).remove('self.watch', ({ process }) => process === 'gw1'))).verdict).toBe('pass');
   });
 
   it('does not count a target that serves no host or has no listener', async () => {

@@ -10,10 +10,13 @@ import type { CheckInput, Checker } from './types.js';
 import { at, count, ms, runStartUs, toMs } from './words.js';
 
 /**
- * What gateways say of themselves is sampled every 100 ms or less: of two samples that contradict each other,
- * one may be a period old, and the other too. Shorter overlaps between targets prove nothing.
+ * What gateways of machines say of themselves is sampled every 100 ms or less: of two samples that contradict each
+ * other, one may be a period old, and the other too. Shorter overlaps between targets prove nothing.
  */
 export const targetResolutionUs = 200_000;
+
+/** A gateway of the loopback lab tells each change of its ANA states in the turn of its event loop in which it makes it. */
+export const targetTellsWithinUs = 10_000;
 
 /**
  * Proves that no two gateways were optimized for one ANA group at the same time, in three independent views:
@@ -59,7 +62,7 @@ export const singleOptimized: Checker = {
       if (window !== undefined) {
         findings.note(`${text}: allowed by ${window.fault} (${window.reason}), bound ${window.bound.name} = ${ms(window.boundUs)}`, more);
       } else if (durationUs <= resolutionUs) {
-        if (resolutionUs > overlap.errUs) findings.note(`${text}: shorter than two samples (${ms(resolutionUs)})`, more);
+        if (resolutionUs > overlap.errUs) findings.note(`${text}: no longer than can be told apart there (${ms(resolutionUs)})`, more);
         else findings.unknown(`${text}, no longer than the error of the two clocks (${ms(overlap.errUs)})`, more);
       } else {
         findings.failInTime(text, more, { excessUs: durationUs });
@@ -70,7 +73,7 @@ export const singleOptimized: Checker = {
     const target = targetOverlaps(events, period.toUs);
     for (const overlap of host) judge(overlap, Math.max(overlap.errUs, lookGapUs(input, overlap)), true);
     for (const overlap of monitor) judge(overlap, overlap.errUs, false);
-    for (const overlap of target) judge(overlap, Math.max(targetResolutionUs, overlap.errUs), true);
+    for (const overlap of target) judge(overlap, Math.max(targetResolution(input, overlap), overlap.errUs), true);
 
     Object.assign(findings.metrics, { hostOverlaps: host.length, monitorOverlaps: monitor.length, targetOverlaps: target.length, overlapMaxMs: toMs(longestUs) });
     const changes = events.filter((event) => event.type === 'host.path' || event.type === 'host.path-gone').length;
@@ -88,6 +91,14 @@ export const singleOptimized: Checker = {
 function lookGapUs({ plan, events }: CheckInput, overlap: Overlap): number {
   if (!isSampled(plan)) return 0;
   return Math.max(0, ...coverageOf(events, overlap, (observer) => overlap.seenBy.some((host) => observes(observer, host))).map(({ maxGapUs }) => maxGapUs));
+}
+
+/** The shortest overlap between targets that means something: where changes are told at once, one longer than a turn of these gateways' event loops. */
+function targetResolution({ plan, events }: CheckInput, { owners, fromUs, toUs }: Overlap): number {
+  if (isSampled(plan)) return targetResolutionUs;
+  const turns = eventsOf(events, 'self.watch').filter((watch) => owners.includes(watch.process) && watch.fromUs <= toUs && watch.toUs >= fromUs);
+  const told = owners.every((owner) => turns.some(({ process }) => process === owner));
+  return told ? targetTellsWithinUs + Math.max(...turns.map(({ loopDelayMaxUs }) => loopDelayMaxUs)) : targetResolutionUs;
 }
 
 /** An overlap may begin late in a fault (the takeover comes after the grace), so the window lasts until the fault is gone. */
