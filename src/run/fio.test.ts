@@ -41,7 +41,8 @@ describe('RunFio', () => {
     await new RunFio(plan([{ name: 'a' }]), labOf([]), (event) => events.push(event)).start();
     expect(events).toEqual([]);
     await new RunFio(plan([{ name: 'a' }, { name: 'b', host: 'host2' }]), labOf([], {}, { host2: false }), (event) => events.push(event)).start();
-    expect(events).toMatchObject([{ type: 'log', level: 'warn', message: expect.stringContaining('no I/O') }]);
+    expect(events).toMatchObject([{ type: 'log', level: 'warn' }]);
+    expect(JSON.stringify(events)).toContain('no I/O');
   });
 
   it('is infra when a host that has jobs cannot run any', () => {

@@ -4,7 +4,7 @@ import { availability } from './availability.js';
 import { haResponse } from './ha-response.js';
 import { judge } from './index.js';
 import { healthyRun, moments } from './testing/healthy-run.js';
-import { pathEvent, t } from './testing/run.js';
+import { pathEvent, t, twoFabrics } from './testing/run.js';
 import { checkThresholds, judgeThreshold, metricsNamed } from './thresholds.js';
 import type { CheckResult } from './types.js';
 
@@ -65,5 +65,7 @@ describe('metrics for thresholds', () => {
     }
     expect((await haResponse.check(flapping.input)).metrics['anaChangesPerFailoverMax']).toBe(7);
     expect(countAnaChanges(clean.input, 'uuid-1', { fromUs: t(0), toUs: t(moments.inject) })).toBe(0);
+    // The paths over two networks to one gateway change together: as many changes as over one.
+    for (const [run, changes] of [[healthyRun(), 1], [flapping, 7]] as const) expect((await haResponse.check(twoFabrics(run).input)).metrics['anaChangesPerFailoverMax']).toBe(changes);
   });
 });
