@@ -29,6 +29,9 @@ describe('judgeCell', () => {
     expect(outcomeOf('gateway.lose-aen', 'unknown', check('self-watch', 'unknown', 'store: its event loop stood still'))).toBe('unmeasured');
     expect(outcomeOf('gateway.lose-aen', 'unknown', check('availability', 'unknown', 'x; but the machine did not let gw1 run for 300 ms'), check('self-watch', 'pass', ''))).toBe('unmeasured');
     expect(outcomeOf('gateway.lose-aen', 'unknown', check('availability', 'unknown', 'x; but store waited for a processor for 300.0 ms of 900.0 ms'))).toBe('unmeasured');
+    const double = check('single-optimized', 'unknown', 'host1: ANA group 2 optimized at gw1 and gw2 for 9 ms; but host1 waited for a processor for 300.0 ms of 900.0 ms');
+    expect(outcomeOf('gateway.listener-optimized', 'fail', check('agreement', 'fail', 'x'), double)).toBe('unmeasured');
+    expect(outcomeOf('gateway.lose-aen', 'fail', check('inventory', 'fail', 'x'), double)).toBe('wrong-checker');
     expect(outcomeOf('gateway.lose-aen', 'unknown', check('vacuity', 'unknown', 'no I/O'), check('self-watch', 'pass', ''))).toBe('undecided');
   });
 

@@ -17,7 +17,7 @@ export interface Cell { defect: DefectName | null; scenario: string; seed: strin
  * | | `crashed` | it ended as infra: whatever was seen, the user is told that the lab broke |
  * | | `escaped` | it passes |
  * | either | `undecided` | unknown, although the machine was fit |
- * | either | `unmeasured` | unknown, and the machine did not let the processes run: to be repeated |
+ * | either | `unmeasured` | unknown (of a defect also: a checker whose business it is), and the machine did not let the processes run: to be repeated |
  */
 export type Outcome = 'quiet' | 'alarm' | 'detected' | 'wrong-checker' | 'crashed' | 'escaped' | 'undecided' | 'unmeasured';
 
@@ -117,6 +117,7 @@ export function judgeCell(defect: DefectName | null, verdict: RunVerdict, startU
     case 'pass':
       return { outcome: defect === null ? 'quiet' : 'escaped', by: [], finding: '', afterS: null };
     case 'fail':
+      if (defect !== null && couldNotTell(defect, verdict)) return { outcome: 'unmeasured', ...first(failing) };
       return { outcome: defect === null ? 'alarm' : 'wrong-checker', ...first(failing) };
     case 'infra': {
       const broken = verdict.checks.filter((check) => check.verdict === 'infra');
@@ -125,6 +126,12 @@ export function judgeCell(defect: DefectName | null, verdict: RunVerdict, startU
     case 'unknown':
       return { outcome: starved ? 'unmeasured' : 'undecided', ...first(verdict.checks.filter((check) => check.verdict === 'unknown')) };
   }
+}
+
+/** A checker whose business the defect is has the machine for the reason that it proves nothing. */
+function couldNotTell(defect: DefectName, verdict: RunVerdict): boolean {
+  const asked = new Set(defectExpectations[defect].finds.map(({ checker }) => checker));
+  return verdict.checks.some((check) => asked.has(check.checker) && check.verdict === 'unknown' && check.evidence.some(({ text }) => starvedText.test(text)));
 }
 
 /** As verify/standstill.ts says it. */
