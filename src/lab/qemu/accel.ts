@@ -1,11 +1,10 @@
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { bootId } from './boot-id.js';
-import { cacheDir } from './cache.js';
 import { findProgram } from './tools.js';
+import { UntilBoot } from './until-boot.js';
 import { probeArgument } from './image/init-script.js';
 
 /** Hardware virtualization, or QEMU's translator (TCG). */
@@ -17,6 +16,7 @@ export type Accel = 'kvm' | 'tcg';
  */
 const decisionSchema = z.object({ kvm: z.enum(['usable', 'unusable', 'undecided']), why: z.string(), probeMs: z.number() });
 export type KvmDecision = z.output<typeof decisionSchema>;
+const memory = new UntilBoot('kvm.json', decisionSchema);
 
 export const qemuProgram = 'qemu-system-x86_64';
 
@@ -33,13 +33,13 @@ export interface ProbeKernel { kernel: string; initramfs: string }
  * image's own kernel, whose initramfs powers off. The answer is remembered until the machine boots again.
  */
 export async function decideKvm(kernel?: ProbeKernel): Promise<KvmDecision> {
-  const remembered = readDecision();
+  const remembered = memory.get();
   if (remembered !== undefined && (remembered.kvm !== 'undecided' || kernel === undefined)) return remembered;
   const startedMs = performance.now();
   const found = await probe(kernel);
   const decision: KvmDecision = { ...found, probeMs: Math.round(performance.now() - startedMs) };
   // Rights on the device can be changed at any time, and are quickly looked at.
-  if (decision.probeMs > 20) writeDecision(decision);
+  if (decision.probeMs > 20) memory.set(decision);
   return decision;
 }
 
@@ -96,28 +96,4 @@ async function runQemu(qemu: string, args: string[], timeoutMs: number): Promise
   const last = result.stderr.trimEnd().split('\n').at(-1) ?? '';
   const why = result.timedOut ? `no end within ${timeoutMs / 1_000} s` : `QEMU ended with ${result.signal ?? `exit code ${result.exitCode ?? 'none'}`}${last === '' ? '' : `: ${last}`}`;
   return { exitCode: result.timedOut ? undefined : result.exitCode, why };
-}
-
-const memorySchema = z.object({ bootId: z.string(), decision: decisionSchema });
-
-function memoryFile(): string {
-  return join(cacheDir(), 'kvm.json');
-}
-
-function readDecision(): KvmDecision | undefined {
-  try {
-    const memory = memorySchema.parse(JSON.parse(readFileSync(memoryFile(), 'utf8')));
-    return memory.bootId === bootId() && memory.bootId !== 'unknown' ? memory.decision : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function writeDecision(decision: KvmDecision): void {
-  try {
-    mkdirSync(cacheDir(), { recursive: true });
-    writeFileSync(memoryFile(), JSON.stringify({ bootId: bootId(), decision }));
-  } catch {
-    // A cache that cannot be written costs the next command a probe, nothing else.
-  }
 }

@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { qemuProgram } from './accel.js';
-import { bootId } from './boot-id.js';
-import { cacheDir } from './cache.js';
 import { findProgram } from './tools.js';
+import { UntilBoot } from './until-boot.js';
 
 /** A reading of an emulated time-stamp counter, and when we got to know of it. */
 export interface TscReading { ticks: number; tMs: number }
@@ -67,7 +66,7 @@ function turnsUp(a: TscReading, b: TscReading, c: TscReading): boolean {
   return (b.ticks - a.ticks) * (c.tMs - a.tMs) - (b.tMs - a.tMs) * (c.ticks - a.ticks) > 0;
 }
 
-const memorySchema = z.object({ bootId: z.string(), khz: z.number().int().positive() });
+const memory = new UntilBoot('tsc.json', z.int().positive());
 let known: Promise<number | undefined> | undefined;
 
 /**
@@ -76,32 +75,11 @@ let known: Promise<number | undefined> | undefined;
  * 2,596, and its clock ran 15 times too fast. Undefined: could not be measured, then the guest has to.
  */
 export function emulatedTscKhz(): Promise<number | undefined> {
-  return (known ??= remembered() ?? measureTscKhz().then((khz) => {
-    if (khz !== undefined) remember(khz);
+  return (known ??= (async () => {
+    const khz = memory.get() ?? await measureTscKhz();
+    if (khz !== undefined) memory.set(khz);
     return khz;
-  }));
-}
-
-function memoryFile(): string {
-  return join(cacheDir(), 'tsc.json');
-}
-
-function remembered(): Promise<number> | undefined {
-  try {
-    const memory = memorySchema.parse(JSON.parse(readFileSync(memoryFile(), 'utf8')));
-    return memory.bootId === bootId() && memory.bootId !== 'unknown' ? Promise.resolve(memory.khz) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function remember(khz: number): void {
-  try {
-    mkdirSync(cacheDir(), { recursive: true });
-    writeFileSync(memoryFile(), JSON.stringify({ bootId: bootId(), khz }));
-  } catch {
-    // A cache that cannot be written costs the next command a second.
-  }
+  })());
 }
 
 /** Runs the firmware for a second. */
