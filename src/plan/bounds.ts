@@ -103,6 +103,13 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     { name: 'reconnect', ms: 2 * t.reconnectDelayMs, reason: 'one attempt may come too early, the next succeeds' },
     observation, noise,
   ];
+  const rescan: Term[] = [
+    ...Array.from({ length: platform.fabrics }, (_, i): Term => ({
+      name: `queue freeze ${i + 1}`, ms: noise.ms,
+      reason: 'each controller that is back has its namespaces scanned: I/O to a multipath head waits while its queue is frozen, until everything that is under way there is done (linux drivers/nvme/host/core.c, nvme_update_ns_info)',
+    })),
+    noise,
+  ];
   const silence: Term[] = [
     longerOf({ name: 'keep-alive', ms: 1.5 * t.katoMs, reason: 'keep-alives are sent every half KATO and time out after KATO' }, sum('detection', detection)),
     promotion, noise,
@@ -128,6 +135,7 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     bound('listenerStall', listener),
     bound('ioTimeoutStall', ioTimeout),
     bound('failbackStall', failback),
+    bound('rescanStall', rescan),
     bound('silentStall', silence),
     bound('rebootStall', [
       ...return_,

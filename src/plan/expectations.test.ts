@@ -8,9 +8,10 @@ const inject = (id: string, fault: Extract<Steps[number], { do: 'inject' }>['fau
 const heal = (id: string): Steps[number] => ({ do: 'heal', id });
 const home: Steps[number] = { do: 'await', what: 'home' };
 
-function expectOf(steps: Steps, gateways = 2): Plan['expect'] {
-  return planScenario('s', { name: 'one', title: 'One', description: 'break things.', lab: { gateways, anaGroups: 2 }, steps }, { seed: 's', lab: 'loopback' }).expect;
+function planOf(steps: Steps, gateways = 2, lab: Plan['lab'] = 'loopback'): Plan {
+  return planScenario('s', { name: 'one', title: 'One', description: 'break things.', lab: { gateways, anaGroups: 2 }, steps }, { seed: 's', lab });
 }
+const expectOf = (...args: Parameters<typeof planOf>): Plan['expect'] => planOf(...args).expect;
 const told = (e: Plan['expect']): string[] => e.stalls.map((s) => `${s.fault} ${s.when} ${s.bound}${s.untilHeal === true ? ' until-heal' : ''}${s.until === undefined ? '' : ` until ${s.until.fault} ${s.until.when}`} [${s.groups.join()}]`);
 
 describe('deriveExpectations', () => {
@@ -19,6 +20,16 @@ describe('deriveExpectations', () => {
     expect(told(e)).toEqual(['a inject failoverStall [1]', 'a heal failbackStall [1]', 'b inject storeResume until-heal [2]']);
     expect(e.takeovers.map((t) => `${t.fault} ${t.group} ${t.expected}`)).toEqual(['a 1 true', 'b 2 false']);
     expect(e.convergence).toBe('convergence');
+  });
+
+  it('lets a Linux host scan the namespaces of a gateway that is back, also those of the other groups, and no other host', () => {
+    const kill = [inject('a', 'gateway.kill', 'gw1'), heal('a'), home];
+    expect(told(expectOf(kill, 2, 'qemu'))).toEqual(['a heal rescanStall [2]', 'a inject failoverStall [1]', 'a heal failbackStall [1]']);
+    expect(told(expectOf([inject('a', 'partition.store', 'gw1'), heal('a'), home], 2, 'qemu'))).toEqual(['a inject storeResume until-heal [1]']);
+    const { bounds, platform } = planOf(kill, 2, 'qemu');
+    const of = (name: string): number => bounds.find((bound) => bound.name === name)!.ms;
+    // A freeze for each fabric lasts as long as an I/O may, and so may the I/O itself.
+    expect(of('rescanStall')).toBe((1 + platform!.fabrics) * of('quietStall'));
   });
 
   it('counts a fault as over only once the system is home again', () => {

@@ -13,6 +13,9 @@ interface Planned {
   over: number;
 }
 
+/** Who follows the paths: Linux scans all namespaces of a controller that is back, our own initiator does not. */
+export type HostKind = 'userspace' | 'kernel';
+
 /** What any fault means where there is no second gateway: I/O waits for the heal, and then for the gateway’s return. */
 const aloneConsequences: Pick<FaultConsequences, 'stalls' | 'overlaps' | 'takeover'> = {
   stalls: [{ when: 'inject', bound: 'homeAwait', untilHeal: true, reason: 'there is no other gateway in the group, so that I/O waits for this one to come back' }],
@@ -39,7 +42,7 @@ export function loadedGroupsOf(gateway: string, topology: Topology): number[] {
  *   ends that, and then within its bound;
  * - at the end, everything is home within `overlapHome` of the last heal.
  */
-export function deriveExpectations(steps: readonly PlanStep[], topology: Topology, expect: Expectations): void {
+export function deriveExpectations(steps: readonly PlanStep[], topology: Topology, expect: Expectations, host: HostKind): void {
   const faults = plannedFaults(steps);
   const awaited = new Set(steps.flatMap((step, at) => {
     if (step.do !== 'await' || step.condition.kind !== 'takeover') return [];
@@ -48,7 +51,7 @@ export function deriveExpectations(steps: readonly PlanStep[], topology: Topolog
   }));
   for (const cluster of clustersOf(faults)) {
     if (cluster.length === 1 || topology.gateways.length === 1) {
-      for (const fault of cluster) addAlone(fault, topology, expect);
+      for (const fault of cluster) addAlone(fault, topology, expect, host);
     } else {
       addCluster(cluster, awaited, topology, expect);
       expect.convergence = overlapHomeOf(faults);
@@ -107,8 +110,12 @@ function clustersOf(faults: readonly Planned[]): Planned[][] {
   return clusters;
 }
 
-function addAlone({ id, fault, target }: Planned, topology: Topology, expect: Expectations): void {
+function addAlone({ id, fault, target }: Planned, topology: Topology, expect: Expectations, host: HostKind): void {
   const groups = loadedGroupsOf(target, topology);
+  const others = loadedGroups(topology).filter((group) => !groups.includes(group));
+  if (host === 'kernel' && faultSpecs[fault].target === 'out' && others.length > 0) {
+    expect.stalls.push({ fault: id, when: 'heal', groups: others, bound: 'rescanStall', reason: 'the host connects to the returned gateway and scans all namespaces there, also those that another gateway serves: their I/O waits for that' });
+  }
   const { stalls, overlaps, takeover } = topology.gateways.length > 1 ? faultSpecs[fault].consequences : aloneConsequences;
   expect.stalls.push(...stalls.map((stall) => ({ ...stall, fault: id, groups })));
   expect.overlaps.push(...overlaps.map((overlap) => ({ ...overlap, fault: id, groups })));

@@ -71,7 +71,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
     ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
   const steps = resolveSteps(where, scenario.steps, topology, options.lab, random.fork('targets'));
-  deriveExpectations(steps, topology, expect);
+  deriveExpectations(steps, topology, expect, platform.machines === undefined ? 'userspace' : 'kernel');
   const known = new Set(bounds.map((bound) => bound.name));
   for (const name of boundNamesOf(steps, expect)) {
     if (!known.has(name)) throw usageError('UNKNOWN_BOUND', `${where}: no bound is named ${name}`, `Bounds: ${[...known].join(', ')}`);
