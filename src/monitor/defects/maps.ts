@@ -52,24 +52,21 @@ export const recreatedInaccessible: MakeMonitorDefect = () => ({
 const doubleMs = 4_000;
 
 /**
- * `fast-reboot-double` (ceph PR 61538): a gateway that restarts before it was missed gets its group back at
- * once, while another one is made to take it over, and keeps it for a while.
+ * `fast-reboot-double` (ceph PR 61538): a gateway that restarts before it was missed gets its group back at once,
+ * while another one, which is told to take it over, keeps it for a while.
  */
 export const fastRebootDouble: MakeMonitorDefect = () => ({
   model: (model) => {
-    /** Rebooted gateway → index of its group, and until when it is had twice. */
-    const rebooted = new Map<string, { groupIndex: number; untilMs: number }>();
-    const takers = new Set<string>();
+    /** Rebooted gateway → index of its group, who is told to take it over, and until when it is had twice. */
+    const rebooted = new Map<string, { groupIndex: number; taker: string | undefined; untilMs: number }>();
     let nowMs = 0;
     const changed = withEffects(model, (effects) => effects.map((effect) => {
       const entry = effect.kind === 'map' ? effect.map.entry : undefined;
       if (effect.kind !== 'map' || entry === undefined) return effect;
       if (rebooted.has(entry.gwId)) return { ...effect, map: ownGroupAs(effect.map, 'OPTIMIZED') };
       let { map } = effect;
-      for (const [id, { groupIndex, untilMs }] of rebooted) {
-        const key = `${entry.gwId} of ${id}`;
-        if (entry.subsystems.some(({ ana }) => ana[groupIndex]?.state === 'OPTIMIZED')) takers.add(key);
-        else if (takers.has(key) && nowMs < untilMs) map = groupAs(map, groupIndex, 'OPTIMIZED');
+      for (const { groupIndex, taker, untilMs } of rebooted.values()) {
+        if (entry.gwId === taker && nowMs < untilMs) map = groupAs(map, groupIndex, 'OPTIMIZED');
       }
       return { ...effect, map };
     }));
@@ -81,11 +78,13 @@ export const fastRebootDouble: MakeMonitorDefect = () => ({
       beacon: (ms, address, beacon) => {
         nowMs = ms;
         const { gwId: id, pool, group } = beacon;
-        const before = model.gateways(pool, group).find((gateway) => gateway.id === id);
-        if (beacon.availability !== 'CREATED' || before?.availability !== 'AVAILABLE') return changed.beacon(ms, address, beacon);
-        rebooted.set(id, { groupIndex: before.anaGroup - 1, untilMs: ms + doubleMs });
-        // As if it had announced its end: its group is taken over at once, and then it is counted in again.
-        return [...changed.beacon(ms, address, { ...beacon, availability: 'UNAVAILABLE' }), ...changed.beacon(ms, address, beacon)];
+        const gateways = model.gateways(pool, group);
+        const before = gateways.find((gateway) => gateway.id === id);
+        if (beacon.availability === 'CREATED' && before?.availability === 'AVAILABLE') {
+          const taker = gateways.find((gateway) => gateway.id !== id && gateway.availability === 'AVAILABLE')?.id;
+          rebooted.set(id, { groupIndex: before.anaGroup - 1, taker, untilMs: ms + doubleMs });
+        }
+        return changed.beacon(ms, address, beacon);
       },
     });
   },
@@ -131,8 +130,9 @@ export const listenerRemovalEndsPeers: MakeMonitorDefect = () => ({
         if (has) listening.add(beacon.gwId);
         if (!lost) return effects;
         const epoch = model.gwEpoch(beacon.pool, beacon.group) ?? 0;
-        const others = [...addresses].filter(([id]) => id !== beacon.gwId);
-        return [...effects, ...others.map(([, peer]): MonitorEffect => ({ kind: 'map', address: peer, map: { epoch, entry: undefined } }))];
+        const others = [...addresses].filter(([id]) => id !== beacon.gwId).map(([, peer]): MonitorEffect => ({ kind: 'map', address: peer, map: { epoch, entry: undefined } }));
+        // Twice: soon after its start a gateway ignores one such map (mon_nvmeofgw_wrong_map_ignore_sec).
+        return [...effects, ...others, ...others];
       },
     });
   },
