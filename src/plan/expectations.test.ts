@@ -29,7 +29,7 @@ describe('deriveExpectations', () => {
     const { bounds, platform } = planOf(kill, 2, 'qemu');
     const of = (name: string): number => bounds.find((bound) => bound.name === name)!.ms;
     // A freeze for each fabric lasts as long as an I/O may, and so may the I/O itself.
-    expect(of('rescanStall')).toBe((1 + platform!.fabrics) * of('quietStall'));
+    expect(of('rescanStall')).toBe((1 + platform.fabrics) * of('quietStall'));
   });
 
   it('counts a fault as over only once the system is home again', () => {
