@@ -27,7 +27,7 @@ export default suite({
       name: 'fast-reboot',
       title: 'Gateway restarts before it is missed (ceph 61538)',
       description: 'kill a gateway and start it again at once, within the beacon grace: its group has to come back to it, and never be optimized at two gateways.',
-      steps: [...baseline, { do: 'phase', name: 'reboot' }, { do: 'inject', id: 'reboot', fault: 'gateway.reboot', target: 'random-owner' }, { do: 'await', what: 'home' }, { do: 'heal', id: 'reboot' }, ...after],
+      steps: [...baseline, { do: 'phase', name: 'reboot' }, { do: 'inject', id: 'reboot', fault: 'gateway.reboot', target: 'random-owner' }, { do: 'await', what: 'home' }, { do: 'run', forMs: 1_000 }, { do: 'heal', id: 'reboot' }, ...after],
     },
     {
       name: 'all-gateways-reboot',
