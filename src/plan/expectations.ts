@@ -31,7 +31,8 @@ export function loadedGroupsOf(gateway: string, topology: Topology): number[] {
 /**
  * Adds to `expect` what a correct system shows under these steps.
  *
- * A fault that meets no other has the consequences that its specification names, for its target's own groups.
+ * A fault that meets no other has the consequences that its specification names, for its target's own groups; a gateway
+ * that comes back also makes a Linux host hold I/O of the others (`rescanStall`).
  * Where a fault begins before the system has recovered from another one, neither which gateway serves a group
  * nor when it changes can be known from the plan any more; what can be demanded then:
  *

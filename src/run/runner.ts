@@ -11,7 +11,7 @@ import { watchSelf } from '../observe/self-watch.js';
 import { boundMs } from '../plan/bounds.js';
 import type { AwaitCondition, LabPlatform, Plan, PlanStep } from '../plan/types.js';
 import { runFiles, writeRunFile, type RunInfo } from '../results/store.js';
-import { nowUs, sleep } from '../util/clock.js';
+import { nowUs, settlesWithin, sleep } from '../util/clock.js';
 import { infraError, messageOf, PathproofError } from '../util/errors.js';
 import type { RanScenario } from '../report/index.js';
 import { FaultBoard } from './faults.js';
@@ -246,10 +246,7 @@ async function audit(w: Walk): Promise<void> {
   if (audits.length === 0 || w.signal.aborted) return;
   w.setPhase('audit');
   const done = Promise.all(audits.map((start) => start()));
-  done.catch(() => undefined);
-  const waited = new AbortController();
-  const result = await Promise.race([done, sleep(auditMaxMs, AbortSignal.any([waited.signal, w.signal])).then(() => undefined)]);
-  waited.abort();
+  const result = (await settlesWithin(done, auditMaxMs, w.signal)) ? await done : undefined;
   w.emit({ type: 'log', level: result === undefined ? 'warn' : 'info', message: result === undefined ? `the audit was left after ${auditMaxMs} ms` : `audit: ${sum(result.map(({ refused }) => refused))} reads on inaccessible paths refused, ${sum(result.map(({ answered }) => answered))} answered` });
 }
 
@@ -280,11 +277,7 @@ const rereadBytesPerSecondMin = 1_048_576;
 async function reread(w: Walk, pass: 'at-once' | 'delayed'): Promise<boolean> {
   const bytes = w.plan.workload.workingSetBlocks * w.plan.shape.blockSize * w.plan.topology.namespaces.length;
   const limitMs = boundMs(w.plan.bounds, 'homeAwait') + (bytes / rereadBytesPerSecondMin) * 1_000;
-  const done = onHosts(w.lab, (host) => host.reread(pass)).then(() => true);
-  done.catch(() => undefined);
-  const waited = new AbortController();
-  const inTime = await Promise.race([done, sleep(limitMs, AbortSignal.any([waited.signal, w.signal])).then(() => false)]);
-  waited.abort();
+  const inTime = await settlesWithin(onHosts(w.lab, (host) => host.reread(pass)), limitMs, w.signal);
   if (!inTime && !w.signal.aborted) {
     w.note?.(`the re-read (${pass}) hangs: given up after ${Math.round(limitMs)} ms`);
     w.emit({ type: 'log', level: 'warn', message: `the re-read (${pass}) was given up after ${Math.round(limitMs)} ms` });

@@ -56,3 +56,18 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener('abort', done, { once: true });
   });
 }
+
+/**
+ * True if the promise resolves within `ms` milliseconds, and before `signal` aborts. Rejects as it does until then; a
+ * rejection that comes later is nobody's.
+ */
+export async function settlesWithin(promise: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
+  promise.catch(() => undefined);
+  const over = new AbortController();
+  const late = sleep(ms, signal === undefined ? over.signal : AbortSignal.any([over.signal, signal])).then(() => false);
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    over.abort();
+  }
+}

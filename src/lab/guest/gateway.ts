@@ -1,7 +1,7 @@
 import { openKrbdStore } from '../../gateway/krbd/index.js';
 import { NvmetGateway } from '../../gateway/nvmet-gateway.js';
 import { connectCephMonitor } from '../../monitor/ceph-client/index.js';
-import { farewellMs, gatewayExitCodes } from '../member/gateway-exit.js';
+import { farewellMs, gatewayExitCodes, tellEnding } from '../member/gateway-exit.js';
 import type { GuestGatewayConfig } from './gateway-config.js';
 import { runGuestMember } from './member.js';
 
@@ -25,7 +25,7 @@ runGuestMember<GuestGatewayConfig>('gateway', async (config, context) => {
   const monitor = connectCephMonitor({ mons: monHosts.map(endpointOf), entity, log, ...(auth.kind === 'cephx' ? { key: auth.secret } : {}) });
   const gateway = new NvmetGateway({
     name, pool, group, nqn, serial, namespaces, listeners, timers, monitor, store, log,
-    agent: { onFenced, onEnding: ({ reason }) => context.emit({ type: 'node', name, role: 'gateway', state: 'stopping', pid: process.pid, detail: reason }) },
+    agent: { onFenced, onEnding: tellEnding(name, context) },
     onState: (state) => context.emit(state),
   });
   void gateway.ended.then(async ({ reason, detail }) => {

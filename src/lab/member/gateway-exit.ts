@@ -1,9 +1,15 @@
-import type { AgentEndReason } from '../../gateway/agent/index.js';
+import type { AgentEnd, AgentEndReason } from '../../gateway/agent/index.js';
+import type { MemberContext } from './protocol.js';
 
 /** How a gateway's process exits after each way in which a gateway ends; the lab tells them apart by it. */
 export const gatewayExitCodes: Record<AgentEndReason, number> = {
   'stopped': 0, 'control-failed': 1, 'failed-over': 10, 'monitor-silent': 11, 'fenced': 12,
 };
+/** `onEnding` of a gateway's agent in a process of its own: tells the lab that the process is about to end, and why. */
+export function tellEnding(name: string, context: MemberContext): (end: AgentEnd) => void {
+  return ({ reason }) => context.emit({ type: 'node', name, role: 'gateway', state: 'stopping', pid: process.pid, detail: reason });
+}
+
 /** Time for the last reply and events to leave before the process ends, milliseconds. */
 export const farewellMs = 20;
 

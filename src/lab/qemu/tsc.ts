@@ -76,7 +76,9 @@ let known: Promise<number | undefined> | undefined;
  */
 export function emulatedTscKhz(): Promise<number | undefined> {
   return (known ??= (async () => {
-    const khz = memory.get() ?? await measureTscKhz();
+    const remembered = memory.get();
+    if (remembered !== undefined) return remembered;
+    const khz = await measureTscKhz();
     if (khz !== undefined) memory.set(khz);
     return khz;
   })());

@@ -1,6 +1,6 @@
 import type { EventBody } from '../../history/events.js';
 import type { FioJobPlan, FioPhaseName } from '../../plan/fio.js';
-import { sleep } from '../../util/clock.js';
+import { settlesWithin } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { buildPhase } from './build.js';
 import { detectCapabilities, type FioCapabilities } from './capabilities.js';
@@ -57,7 +57,7 @@ export class FioWorkload {
     const prefills: FioProcess[] = [];
     for (const job of jobs) if (job.phases.includes('prefill') && !this.#killed) prefills.push(await this.#launch(job, 'prefill'));
     await Promise.all(prefills.map(async (process) => {
-      if (await endsWithin(process, prefillLimitMs)) return;
+      if (await settlesWithin(process.done, prefillLimitMs)) return;
       await process.kill();
       await process.done;
       throw infraError('FIO_PREFILL', `fio did not fill its region on ${this.#options.host} within ${prefillLimitMs} ms, before any fault`);
@@ -69,7 +69,7 @@ export class FioWorkload {
     for (const job of this.#options.jobs) {
       if (!this.#killed) this.#main.push({ job, process: await this.#launch(job, 'main') });
     }
-    return within(Promise.all(this.#main.map(({ process }) => process.busy)), limitMs);
+    return settlesWithin(Promise.all(this.#main.map(({ process }) => process.busy)), limitMs);
   }
 
   /**
@@ -78,9 +78,9 @@ export class FioWorkload {
    */
   async stop(passesLimitMs: number): Promise<void> {
     await Promise.all(this.#main.map(async ({ job, process }) => {
-      if (job.end.by !== 'load') await endsWithin(process, job.end.by === 'time' ? job.end.ms + stopLimitMs : passesLimitMs);
+      if (job.end.by !== 'load') await settlesWithin(process.done, job.end.by === 'time' ? job.end.ms + stopLimitMs : passesLimitMs);
       else await process.stop();
-      if (!(await endsWithin(process, stopLimitMs))) await process.kill();
+      if (!(await settlesWithin(process.done, stopLimitMs))) await process.kill();
       await process.done;
     }));
   }
@@ -92,7 +92,7 @@ export class FioWorkload {
     await Promise.all(jobs.map(async (job) => {
       if (this.#killed) return;
       const process = await this.#launch(job, 'verify');
-      if (await endsWithin(process, limitMs)) return;
+      if (await settlesWithin(process.done, limitMs)) return;
       inTime = false;
       await process.kill();
       await process.done;
@@ -132,15 +132,4 @@ export class FioWorkload {
     if (this.#killed) await process.kill();
     return process;
   }
-}
-
-function endsWithin(process: FioProcess, limitMs: number): Promise<boolean> {
-  return within(process.done, limitMs);
-}
-
-async function within(what: Promise<unknown>, limitMs: number): Promise<boolean> {
-  const waited = new AbortController();
-  const inTime = await Promise.race([what.then(() => true), sleep(limitMs, waited.signal).then(() => false)]);
-  waited.abort();
-  return inTime;
 }

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { opBlocksMax } from '../../history/index.js';
 import type { JournalHeader, JournalWriter } from '../../history/index.js';
 import type { StampWorkload } from '../../plan/types.js';
-import { nowUs } from '../../util/clock.js';
+import { nowUs, settlesWithin } from '../../util/clock.js';
 import { usageError } from '../../util/errors.js';
 import { Random } from '../../util/random.js';
 import type { BlockDevice } from '../device.js';
@@ -204,18 +204,5 @@ function checkWorkload(workload: StampWorkload, device: BlockDevice): void {
     if (!Number.isInteger(nlb) || nlb < 1 || nlb > opBlocksMax) refuse(`ioBytes ${bytes} is not 1 to ${opBlocksMax} blocks`);
     if (bytes > (device.transferMaxBytes ?? Infinity)) refuse(`ioBytes ${bytes} is more than the ${device.transferMaxBytes} bytes that the controllers take at once`);
     if (nlb > blocks) refuse(`ioBytes ${bytes} is more than the working set of ${blocks} blocks`);
-  }
-}
-
-/** True if `promise` (which never rejects) settles in time. */
-async function settlesWithin(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -6,7 +6,7 @@ import { connectEmbeddedMonitor } from '../../../monitor/embedded-client.js';
 import type { LabTimers } from '../../../plan/types.js';
 import { StoreClient, StoreError } from '../../../store/index.js';
 import { sleep } from '../../../util/clock.js';
-import { farewellMs, gatewayExitCodes } from '../../member/gateway-exit.js';
+import { farewellMs, gatewayExitCodes, tellEnding } from '../../member/gateway-exit.js';
 import { runMember } from '../../member/member.js';
 
 /** One incarnation of a gateway as a process of its own: agent, NVMe/TCP target, store client. */
@@ -60,7 +60,7 @@ runMember('gateway', async (rawConfig, context) => {
     name, pool, group, nqn, namespaces, timers, monitor, store, defects, incarnation,
     listener: { ...bind, ...(advertised === undefined ? {} : { advertised }) },
     target: { allowHeaderDigest: digests.header, allowDataDigest: digests.data, ioQueuesMax },
-    agent: { onFenced, onEnding: ({ reason }) => context.emit({ type: 'node', name, role: 'gateway', state: 'stopping', pid: process.pid, detail: reason }) },
+    agent: { onFenced, onEnding: tellEnding(name, context) },
     onState: (state) => context.emit(state),
     log: (line) => context.log(line),
   });
