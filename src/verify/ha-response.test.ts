@@ -142,6 +142,17 @@ describe('ha-response', () => {
     expect((await check(rebooted)).summary).toContain("had not fenced gw1's 127.0.0.1:0/11");
   });
 
+  it('asks for the fencing of an owner that was dead when the monitor made it ACTIVE', async () => {
+    // Its client is seen once, and no more when the map says so.
+    const dead = healthyRun().remove('mon.map', (_, ms) => ms < m.waitBlocklist).add(150, mapEvent(0, { gw1: ['OWNER_FAILBACK_PREPARED', 'STANDBY'], gw2: ['STANDBY', 'ACTIVE'] })).add(m.killed + 200, mapEvent(1, { gw1: ['ACTIVE', 'STANDBY'], gw2: ['STANDBY', 'ACTIVE'] }))
+      .add(m.killed + 100, { type: 'store.state', epoch: 1, blocklist: [], clients: [], droppedWrites: 0 })
+      .change('store.state', (_, ms) => ms > m.killed + 100, ({ clients }) => ({ clients: clients.filter(({ name }) => name !== 'gw1') }));
+    const told = async (): Promise<string> => (await check(dead)).evidence.map(({ text }) => text).join('\n');
+    expect(await told()).not.toContain('its fencing cannot be judged');
+    dead.change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')) }));
+    expect(await told()).toContain("had not fenced gw1's 127.0.0.1:0/11");
+  });
+
   it('asks for no fencing of a gateway that takes back what it had, when a failback broke off', async () => {
     // gw2 has taken group 1 over; its failback to gw1 has begun, and ends with gw1's end.
     const run = healthyRun().remove('mon.map', (_, ms) => ms > m.failback);

@@ -83,7 +83,8 @@ export function fencingOf(events: readonly HistoryEvent[], { gateway, sinceUs }:
   for (const state of eventsOf(events, 'store.state')) {
     const mine = state.clients.filter(({ name }) => name === gateway || (name.startsWith(gateway) && /^[:/.#@-]/.test(name.slice(gateway.length))));
     if (state.tUs < beganUs) {
-      if (state.tUs <= sinceUs) addresses.clear();
+      // The monitor may make it ACTIVE when it is dead already: a sample without a client does not say who it was.
+      if (state.tUs <= sinceUs && mine.length > 0) addresses.clear();
       for (const { address, fenced } of mine) {
         if (state.tUs < startedUs) earlier.add(address);
         if (!fenced && !state.blocklist.includes(address)) addresses.add(address);
