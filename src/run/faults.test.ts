@@ -196,7 +196,9 @@ describe('FaultBoard', () => {
     const { faults, step, events } = board(lab, 'partition.host');
     await faults.inject(step);
     await faults.heal('f', 'gone');
-    await faults.inject({ ...step, id: 'other', target: 'gw2' });
+    // Later: its own confirmation takes as long as that of the heal, and either may end first.
+    await faults.inject({ ...step, id: 'other', target: 'gw2', confirm: 'later' });
+    expect(events.at(-1)).toMatchObject({ id: 'other', phase: 'injected' });
     expect(events.some(({ id, phase }) => id === 'f' && phase.startsWith('heal-'))).toBe(false);
     await faults.inject({ ...step, id: 'next' });
     expect(events.filter(({ id, phase }) => (id === 'f' && phase === 'heal-unconfirmed') || (id === 'next' && phase === 'injecting')).map(({ id }) => id)).toEqual(['f', 'next']);
