@@ -50,8 +50,10 @@ export interface FioNode {
   prepare(prefillLimitMs: number): Promise<void>;
   /** Starts the jobs' load. False: one did no I/O within the limit; it goes on. */
   start(limitMs: number): Promise<boolean>;
-  /** Ends the jobs that run as long as the load, waits for the others. */
-  stop(passesLimitMs: number): Promise<void>;
+  /** Waits for the jobs that end by themselves: for their runtime, or for this long. */
+  finish(passesLimitMs: number): Promise<void>;
+  /** Ends the jobs that run. */
+  stop(): Promise<void>;
   /** Reads every region that jobs verify. False: not within the limit. */
   verify(limitMs: number): Promise<boolean>;
   /** Ends everything at once; nothing starts afterwards. */

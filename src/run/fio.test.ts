@@ -12,7 +12,7 @@ const plan = (fio: { name: string; host?: string }[]): Plan =>
 function labOf(calls: string[], verified: Record<string, boolean> = {}, started: Record<string, boolean> = {}): Lab {
   const node = (name: string): FioNode => {
     const note = (call: string): Promise<void> => Promise.resolve(void calls.push(`${name} ${call}`));
-    return { prepare: () => note('prepare'), start: () => note('start').then(() => started[name] ?? true), stop: () => note('stop'), verify: () => note('verify').then(() => verified[name] ?? true), kill: () => note('kill') };
+    return { prepare: () => note('prepare'), start: () => note('start').then(() => started[name] ?? true), finish: () => note('finish'), stop: () => note('stop'), verify: () => note('verify').then(() => verified[name] ?? true), kill: () => note('kill') };
   };
   return { hosts: new Map<string, object>([['host1', { fio: node('host1') }], ['host2', { fio: node('host2') }], ['host3', {}]]) } as unknown as Lab;
 }
@@ -22,8 +22,8 @@ describe('RunFio', () => {
     const calls: string[] = [];
     const fio = new RunFio(plan([{ name: 'a' }, { name: 'b', host: 'host2' }]), labOf(calls), () => undefined);
     expect(fio.wanted).toBe(true);
-    for (const step of ['prepare', 'start', 'stop', 'verify', 'kill'] as const) await fio[step]();
-    expect(calls).toEqual(['prepare', 'start', 'stop', 'verify', 'kill'].flatMap((step) => [`host1 ${step}`, `host2 ${step}`]));
+    for (const step of ['prepare', 'start', 'finish', 'stop', 'verify', 'kill'] as const) await fio[step]();
+    expect(calls).toEqual(['prepare', 'start', 'finish', 'stop', 'verify', 'kill'].flatMap((step) => [`host1 ${step}`, `host2 ${step}`]));
     calls.length = 0;
     await new RunFio(plan([{ name: 'b', host: 'host2' }]), labOf(calls), () => undefined).start();
     expect(calls).toEqual(['host2 start']);

@@ -41,10 +41,15 @@ export class RunFio {
     if (inTime.includes(false)) this.#emit({ type: 'log', level: 'warn', message: `fio showed no I/O within ${limitMs} ms` });
   }
 
-  async stop(): Promise<void> {
+  /** Waits for the jobs that end by themselves. */
+  async finish(): Promise<void> {
     const passes = Math.max(1, ...(this.#plan.fio ?? []).map(({ end }) => (end.by === 'passes' ? end.count : 1)));
     // Each pass writes the region and reads it back.
-    await Promise.all(this.#nodes.map((node) => node.stop(this.#wholeMs(2 * passes))));
+    await Promise.all(this.#nodes.map((node) => node.finish(this.#wholeMs(2 * passes))));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#nodes.map((node) => node.stop()));
   }
 
   async verify(): Promise<void> {

@@ -45,7 +45,8 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     const fromUs = nowUs();
     expect(await fio.start(startLimitMs)).toBe(true);
     await sleep(2_600);
-    await fio.stop(1_000);
+    await fio.finish(1_000);
+    await fio.stop();
     const toUs = nowUs();
     expect(await fio.verify(20_000)).toBe(true);
 
@@ -85,7 +86,8 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     const fio = workload([{ name: 'mix', namespaces: [1], passes: 1, mode: 'randwrite' }]);
     await fio.prepare(20_000);
     expect(await fio.start(startLimitMs)).toBe(true);
-    await fio.stop(20_000);
+    await fio.finish(20_000);
+    await fio.stop();
     expect(await reading('main')).toMatchObject({ meaning: 'ok', verifyErrors: 0 });
     for (const block of [3, 4, 700]) corrupt(bench.device(1), 1_048_576 + block * 4_096);
     await fio.verify(20_000);
@@ -105,7 +107,8 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     }, 5);
     for (let waited = 0; waited < 10_000 && ended('main') === undefined; waited += 50) await sleep(50);
     clearInterval(vandal);
-    await fio.stop(1_000);
+    await fio.finish(1_000);
+    await fio.stop();
     expect(ended('main')).toMatchObject({ exitCode: 1, endedBy: 'itself' });
     const { verifyErrors, verifyFaults } = await reading('main');
     expect(verifyErrors).toBeGreaterThan(0);
@@ -128,7 +131,8 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     for (let waited = 0; waited < 10_000 && ended('main') === undefined; waited += 50) await sleep(50);
     clearInterval(vandal);
     closeSync(fd);
-    await fio.stop(1_000);
+    await fio.finish(1_000);
+    await fio.stop();
     expect(ended('main')).toMatchObject({ exitCode: 1, endedBy: 'itself' });
     expect((await reading('main')).verifyFaults[0]!.text).toMatch(/bad header (numberio|rand_seed)/);
     // Afterwards nobody can tell: each block is sound.
@@ -144,7 +148,8 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     const fio = workload([{ name: 'mix', namespaces: [1], mode: 'write', verify: false, runtimeMs: 2_000, engine: 'psync', options: { fallocate: 'none' } }], undefined, limited);
     await fio.prepare(20_000);
     expect(await fio.start(startLimitMs)).toBe(true);
-    await fio.stop(1_000);
+    await fio.finish(1_000);
+    await fio.stop();
     const { ioErrors, ioFaults, verifyErrors } = await reading('main');
     expect({ exit: ended('main').exitCode, verifyErrors }).toEqual({ exit: 1, verifyErrors: 0 });
     expect(ioErrors).toBeGreaterThan(0);
@@ -178,7 +183,8 @@ describe.skipIf(!hasFio)(`the fio workload with the real fio on files ${fioTitle
     const fio = workload([{ name: 'timed', namespaces: [1], runtimeMs: 1_200, mode: 'randwrite', rateIops: 500 }, { name: 'twice', namespaces: [2], passes: 2, mode: 'write', blockBytes: 8_192 }]);
     await fio.prepare(20_000);
     expect(await fio.start(startLimitMs)).toBe(true);
-    await fio.stop(20_000);
+    await fio.finish(20_000);
+    await fio.stop();
     expect(bench.of('fio.process').filter(({ phase, state }) => phase === 'main' && state === 'ended').map(({ job, exitCode, endedBy }) => [job, exitCode, endedBy]).sort()).toEqual([['timed', 0, 'itself'], ['twice', 0, 'itself']]);
     const twice = await reading('main', 'twice');
     expect([twice.bytesWritten, twice.bytesRead]).toEqual([2 * 7 * 1_048_576, 2 * 7 * 1_048_576]);

@@ -25,7 +25,7 @@ export interface FioWorkloadOptions {
 export const stopLimitMs = 30_000;
 
 /**
- * The fio jobs of one host through a run: `prepare` (find out what this fio can do, prefill), `start` and `stop` around
+ * The fio jobs of one host through a run: `prepare` (find out what this fio can do, prefill), `start`, `finish` and `stop` around
  * the load, `verify` at the end, and `kill` whenever the run ends early. Whatever fio finds is no error here: it is in
  * the events and artifacts, and the checker `fio` judges it.
  *
@@ -72,14 +72,17 @@ export class FioWorkload {
     return settlesWithin(Promise.all(this.#main.map(({ process }) => process.busy)), limitMs);
   }
 
-  /**
-   * Stops the jobs that go on until the load ends, and waits for the others, which end by themselves: for their
-   * runtime, or for `passesLimitMs`. What does not end in time is killed.
-   */
-  async stop(passesLimitMs: number): Promise<void> {
+  /** Waits for the jobs that end by themselves: for their runtime, or for `passesLimitMs`. What does not end in time goes on. */
+  async finish(passesLimitMs: number): Promise<void> {
     await Promise.all(this.#main.map(async ({ job, process }) => {
       if (job.end.by !== 'load') await settlesWithin(process.done, job.end.by === 'time' ? job.end.ms + stopLimitMs : passesLimitMs);
-      else await process.stop();
+    }));
+  }
+
+  /** Stops the jobs that go on until the load ends; waits a little more for the others. What does not end in time is killed. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#main.map(async ({ job, process }) => {
+      if (job.end.by === 'load') await process.stop();
       if (!(await settlesWithin(process.done, stopLimitMs))) await process.kill();
       await process.done;
     }));
