@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { haResponse } from './ha-response.js';
 import { groupSteps } from './monitor-order.js';
 import { healthyRun, moments as m } from './testing/healthy-run.js';
-import { countPaths, mapEvent, pathEvent, pathIo, t } from './testing/run.js';
+import { countPaths, mapEvent, pathEvent, pathIo, t, targetEvent } from './testing/run.js';
 import type { PathIo } from '../history/events.js';
 import type { DraftRun } from './testing/run.js';
 
@@ -140,6 +140,26 @@ describe('ha-response', () => {
     expect((await check(rebooted)).verdict).toBe('pass');
     rebooted.change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')) }));
     expect((await check(rebooted)).summary).toContain("had not fenced gw1's 127.0.0.1:0/11");
+  });
+
+  it('takes the fencing of the earlier incarnation for that of one which was just started and never optimized', async () => {
+    /** gw1 has died and was started again, as 127.0.0.1:0/12, before the monitor takes its group away. */
+    const restarted = (): DraftRun => {
+      const run = healthyRun().add(m.waitBlocklist - 90, { type: 'node', name: 'gw1', role: 'gateway', state: 'started', pid: 2 });
+      run.add(m.waitBlocklist - 50, { type: 'store.state', epoch: 1, blocklist: [], clients: [{ address: '127.0.0.1:0/12', name: 'gw1', fenced: false }], droppedWrites: 0 });
+      return run;
+    };
+    const told = async (run: DraftRun): Promise<string> => (await check(run)).evidence.map(({ text }) => text).join('\n');
+    const fenced = await told(restarted());
+    expect(fenced).toContain("gw1's 127.0.0.1:0/11 fenced by");
+    expect(fenced).not.toContain('had not fenced');
+    // It was optimized: what it wrote has to be kept from landing.
+    for (const served of [targetEvent('gw1', [1]), pathEvent('gw1', 1, 'optimized')]) {
+      expect(await told(restarted().add(m.waitBlocklist - 20, served))).toContain("had not fenced gw1's 127.0.0.1:0/12");
+    }
+    // Neither is fenced.
+    const neither = restarted().change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')), clients: [] }));
+    expect(await told(neither)).toContain("had not fenced gw1's 127.0.0.1:0/12");
   });
 
   it('asks for the fencing of an owner that was dead when the monitor made it ACTIVE', async () => {

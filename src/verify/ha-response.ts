@@ -201,7 +201,7 @@ function checkFencing({ events }: CheckInput, steps: readonly GroupStep[], findi
       findings.note(`${what}: it was its owner before, and nobody else was since`, more);
       continue;
     }
-    const fencing = fencingOf(events, owner, waiting.tUs, active.tUs);
+    const fencing = fencingOf(events, { ...owner, group: waiting.group }, waiting.tUs, active.tUs);
     const { gateway } = owner;
     if (fencing.addresses.length === 0) findings.unknown(`${what}: the store never showed a client of ${gateway}, so its fencing cannot be judged`, more);
     else if (fencing.sampleUs === undefined) findings.unknown(`${what}: the store was not sampled after ${waiting.gateway} was ACTIVE`, more);

@@ -71,12 +71,14 @@ export interface Fencing {
 }
 
 /**
- * `owner` was ACTIVE from `sinceUs` on; the takeover gateway entered WAIT_BLOCKLIST_CMPL at `beganUs` and became
+ * `owner` was ACTIVE for `group` from `sinceUs` on; the takeover gateway entered WAIT_BLOCKLIST_CMPL at `beganUs` and became
  * ACTIVE at `activeUs`. The store's state is sampled, so the first sample at or after `activeUs` decides; blocklist
  * entries do not expire within a run. Clients of an earlier incarnation of the owner, gone before it was ACTIVE or before
  * the owner's process was last started, are not what this takeover has to fence: the dead send nothing.
+ * A process that was started meanwhile and was never optimized has written nothing in the group, and the monitor may not have
+ * heard of it: there the fencing of either incarnation will do.
  */
-export function fencingOf(events: readonly HistoryEvent[], { gateway, sinceUs }: { gateway: string; sinceUs: number }, beganUs: number, activeUs: number): Fencing {
+export function fencingOf(events: readonly HistoryEvent[], { gateway, group, sinceUs }: { gateway: string; group: number; sinceUs: number }, beganUs: number, activeUs: number): Fencing {
   const addresses = new Set<string>();
   const startedUs = eventsOf(events, 'node').findLast(({ name, state, tUs }) => name === gateway && state === 'started' && tUs < beganUs)?.tUs ?? -Infinity;
   const earlier = new Set<string>();
@@ -90,11 +92,22 @@ export function fencingOf(events: readonly HistoryEvent[], { gateway, sinceUs }:
         if (!fenced && !state.blocklist.includes(address)) addresses.add(address);
       }
     } else if (state.tUs >= activeUs) {
+      const open = (address: string): boolean => !state.blocklist.includes(address) && !mine.some((client) => client.address === address && client.fenced);
+      const before = [...addresses].filter((address) => earlier.has(address));
+      const newest = [...addresses].filter((address) => !earlier.has(address));
       // One that was started just now has no client yet: what it was before is what has to be fenced.
-      if ([...addresses].some((address) => !earlier.has(address))) for (const address of earlier) addresses.delete(address);
-      const unfenced = [...addresses].filter((address) => !state.blocklist.includes(address) && !mine.some((client) => client.address === address && client.fenced));
-      return { addresses: [...addresses], unfenced, sampleUs: state.tUs, event: state.seq };
+      const beforeDecides = newest.length === 0 || (before.length > 0 && !before.some(open) && !wasOptimized(events, gateway, group, startedUs, beganUs));
+      const asked = beforeDecides ? before : newest;
+      return { addresses: asked, unfenced: asked.filter(open), sampleUs: state.tUs, event: state.seq };
     }
   }
   return { addresses: [...addresses], unfenced: [], sampleUs: undefined, event: undefined };
+}
+
+/** Whether the gateway was optimized for the group in a period, by its own word or in a host's eyes. */
+function wasOptimized(events: readonly HistoryEvent[], gateway: string, group: number, fromUs: number, toUs: number): boolean {
+  return events.some((event) => event.tUs >= fromUs && event.tUs < toUs && (
+    (event.type === 'gw.state' && event.gateway === gateway && event.ana[String(group)] === 'optimized')
+    || (event.type === 'host.path' && event.gateway === gateway && event.anaGroup === group && event.ana === 'optimized')
+  ));
 }
