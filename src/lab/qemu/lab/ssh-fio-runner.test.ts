@@ -7,6 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SshFioRunner } from './ssh-fio-runner.js';
 import type { Ssh } from '../vm/ssh.js';
 
+/** How long a connection takes before the command runs, seconds. */
+let connectS = 0;
+
 /** A node that is this machine: what ssh would hand to the node's shell, a shell of ours runs. */
 const here = {
   node: 'here',
@@ -15,7 +18,7 @@ const here = {
     return { stdout, stderr, exitCode: exitCode ?? 255, ms: 0 };
   },
   pipe: (command: string, onData: (chunk: Buffer) => void, onErrorData: (chunk: Buffer) => void) => {
-    const child = spawn('sh', ['-c', command], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn('sh', ['-c', `sleep ${connectS}; ${command}`], { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stdout.on('data', onData);
     child.stderr.on('data', onErrorData);
     return { ended: new Promise((resolve) => child.once('close', (exitCode) => resolve({ exitCode }))), write: () => undefined, stop: () => void child.kill() };
@@ -34,7 +37,7 @@ describe('SshFioRunner', () => {
   const errors: string[] = [];
   const start = (...argv: string[]) => runner.start(argv, { cwd: dir, onStdout: (chunk) => out.push(Buffer.from(chunk).toString()), onStderr: (chunk) => errors.push(Buffer.from(chunk).toString()) });
   beforeEach(async () => {
-    out.length = errors.length = 0;
+    out.length = errors.length = connectS = 0;
     dir = await runner.makeDir();
     into = join(mkdtempSync(join(tmpdir(), 'pathproof-ssh-fio-')), 'artifacts');
   });
@@ -66,7 +69,9 @@ describe('SshFioRunner', () => {
     await handling.signal('SIGINT');
     expect(await handling.ended).toEqual({ code: 0, signal: null });
     expect(out.join('')).toContain('stopped');
-    const killed = await start('sleep', '60');
+    // In the same folder, and slow to start: the signal is for this one and not for the one before.
+    connectS = 0.3;
+    const killed = await start('sleep', '600');
     await killed.signal('SIGKILL');
     expect(await killed.ended).toEqual({ code: null, signal: 'SIGKILL' });
     await killed.signal('SIGKILL');

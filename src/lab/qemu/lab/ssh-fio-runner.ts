@@ -18,6 +18,7 @@ const signalBase = 128;
 export class SshFioRunner implements FioRunner {
   readonly #ssh: Ssh;
   readonly #clock: () => Promise<NodeClock>;
+  #started = 0;
 
   /** `clock`: a look at the node's clocks, by something better than a round trip of a shell. */
   constructor(ssh: Ssh, clock: () => Promise<NodeClock>) {
@@ -31,7 +32,8 @@ export class SshFioRunner implements FioRunner {
   }
 
   async start(argv: readonly string[], { cwd, onStdout, onStderr }: StartOptions): Promise<RemoteProcess> {
-    const pidFile = `${cwd}.pid`;
+    // A file of its own each time: an earlier process's in the same folder would be read before this one's is there.
+    const pidFile = shellQuote(`${cwd}.pid.${++this.#started}`);
     // An asynchronous command of a shell ignores SIGINT until it sets a handler of its own, which fio does.
     const child = this.#ssh.pipe(`cd ${shellQuote(cwd)} || exit 1; LC_ALL=C ${words(argv)} </dev/null & echo $! >${pidFile}.new && mv ${pidFile}.new ${pidFile}; wait $!`, onStdout, onStderr);
     const ended = child.ended.then(({ exitCode }) => statusOf(exitCode));
@@ -67,7 +69,7 @@ export class SshFioRunner implements FioRunner {
   }
 
   async removeDir(dir: string): Promise<void> {
-    await this.#ssh.exec(`rm -rf ${shellQuote(dir)} ${shellQuote(`${dir}.pid`)}`);
+    await this.#ssh.exec(`rm -rf ${shellQuote(dir)} ${shellQuote(`${dir}.pid`)}.*`);
   }
 
   clock(): Promise<NodeClock> {
