@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { EventBody } from '../history/events.js';
 import { membership } from './membership.js';
 import { healthyRun } from './testing/healthy-run.js';
+import { t } from './testing/run.js';
 import type { DraftRun } from './testing/run.js';
 
 const check = (run: DraftRun) => membership.check(run.input);
@@ -85,6 +86,12 @@ describe('membership', () => {
     const run = healthyRun().add(4_000, ended('gw2', byRule));
     run.change('self.watch', ({ process }, ms) => process === 'monitor' && ms > 3_000 && ms < 3_400, () => ({ loopDelayMaxUs: 300_000 }));
     expect(await check(run)).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('but the machine did not let monitor run') as string });
+  });
+
+  it('lets a gateway that waited for a processor excuse it, and no host that did', async () => {
+    const waiting = (process: string): DraftRun => healthyRun().add(4_000, ended('gw2', byRule)).add(4_001, { type: 'machine.waits', fromUs: t(0), toUs: t(4_000), waitsUs: { [process]: 2_000_000 } });
+    expect(await check(waiting('gw1'))).toMatchObject({ verdict: 'unknown', summary: expect.stringContaining('gw1 waited for a processor') as string });
+    for (const process of ['host1', 'harness']) expect((await check(waiting(process))).verdict).toBe('fail');
   });
 
   it('is unknown without a map of the monitor', async () => {

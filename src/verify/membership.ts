@@ -1,5 +1,6 @@
 import type { EventOf } from '../history/events.js';
 import { Findings } from './result.js';
+import { watchedRoles } from './self-watch.js';
 import { starvation } from './standstill.js';
 import { boundOf, eventsOf, faultRecords, healedUs, healUs, injectUs, judgedPeriod } from './timeline.js';
 import type { Period } from './timeline.js';
@@ -8,6 +9,9 @@ import { at, count, ms, runStartUs } from './words.js';
 
 /** Faults under which a gateway's process lives on while the group goes on without it: it has to end itself once it finds out. */
 const outlivedFaults: readonly string[] = ['gateway.pause', 'partition.monitor', 'partition.store', 'partition.store-and-monitor', 'host.hold-write', 'store.hold-write'];
+
+/** Hosts and the harness have no part in who is a member: their delays excuse nothing here. */
+const membershipRoles: readonly string[] = watchedRoles.filter((role) => role !== 'host' && role !== 'harness');
 
 /**
  * Proves that the group had the members that it should have: the monitor's map names the gateways of the lab and
@@ -22,7 +26,7 @@ export const membership: Checker = {
   name: 'membership',
   proves: 'The monitor’s map had the lab’s gateways with their own ANA groups, removals showed in it, and no gateway ended without a reason.',
   check(input) {
-    const findings = new Findings('membership', starvation(input));
+    const findings = new Findings('membership', starvation(input, membershipRoles));
     const { plan, events } = input;
     const period = judgedPeriod(events);
     const maps = eventsOf(events, 'mon.map').filter(({ tUs }) => period !== undefined && tUs <= period.toUs);

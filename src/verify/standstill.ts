@@ -71,8 +71,10 @@ export type Starvation = (period: Period, excessUs?: number) => string | undefin
  *
  * What such a machine makes late is no proof against the system under test, whose processes are among those that
  * were not let run. Returns the words for it; undefined: the machine is no excuse.
+ *
+ * `roles`: of the processes on which the thing depends; default: of all.
  */
-export function starvation(input: CheckInput): Starvation {
+export function starvation(input: CheckInput, roles: readonly string[] = watchedRoles): Starvation {
   const { beaconGraceMs, katoMs } = input.plan.shape.timers;
   const graceUs = beaconGraceMs * 1000;
   const shortestUs = Math.min(beaconGraceMs, katoMs) * 1000;
@@ -85,8 +87,11 @@ export function starvation(input: CheckInput): Starvation {
     return away.get(process)!.some((absent) => absent.fromUs < toUs && fromUs < absent.toUs);
   };
   // One that a fault paused stood still on purpose.
-  const stops = standstills(input, watchedRoles).filter((watch) => watch.cpuPercent < ownWorkPercent && !isAway(watch));
-  const waits = eventsOf(input.events, 'machine.waits');
+  const stops = standstills(input, roles).filter((watch) => watch.cpuPercent < ownWorkPercent && !isAway(watch));
+  const known = rolesOf(input.plan, input.events);
+  // What has no role is a machine's own: everything on it depends on it.
+  const counts = (process: string): boolean => roles.includes(known.get(process) ?? roles[0]!);
+  const waits = eventsOf(input.events, 'machine.waits').map((report) => ({ ...report, waitsUs: Object.fromEntries(Object.entries(report.waitsUs).filter(([process]) => counts(process))) }));
   return (period, excessUs = Infinity) => {
     const near = stops.filter(({ fromUs, toUs }) => toUs > period.fromUs - beforeUs && fromUs < period.toUs);
     for (const { fromUs } of near) {
