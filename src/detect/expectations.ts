@@ -12,6 +12,8 @@ export interface DefectExpectation {
   scenarios: readonly string[];
   /** Any of these counts; a failure of another checker alone does not. */
   finds: readonly Finding[];
+  /** Why a run can pass in spite of it, where that is known: what the evidence cannot resolve. */
+  limit?: string;
 }
 
 const smoke = 'smoke/gateway-dies';
@@ -52,7 +54,7 @@ export const defectExpectations: Record<DefectName, DefectExpectation> = {
   'gateway.swap-nsids': { class: 'namespace id swapped after failover', rows: [], scenarios: [smoke], finds: [{ checker: 'inventory', says: /has no path through|changed its nsid|instead of/ }] },
   'gateway.lose-namespaces': { class: 'namespaces vanish', rows: [7, 8], scenarios: [smoke, 'regressions/four-gateways'], finds: [noPath] },
   'gateway.idle-namespaces-dead': { class: 'idle namespace dead', rows: [10], scenarios: ['regressions/rolling-redeploy'], finds: [stalled] },
-  'agent.late-demotion-50ms': { class: 'two optimized owners for 50 ms', rows: [], scenarios: [smoke], finds: [twoOwners] },
+  'agent.late-demotion-50ms': { class: 'two optimized owners for 50 ms', rows: [], scenarios: [smoke], finds: [twoOwners], limit: 'an overlap between targets counts when it is 10 ms longer than the longest event-loop delay of its gateways at that time; on a busy machine that is as long as the defect' },
   'agent.late-demotion-2s': { class: 'two optimized owners for 2 s', rows: [], scenarios: [smoke], finds: [twoOwners] },
   'agent.slow-promotion': { class: 'no optimized owner for too long', rows: [], scenarios: [smoke], finds: [stalled] },
   'agent.slow-rpcs': { class: 'no optimized owner for too long, at scale', rows: [23], scenarios: ['regressions/many-namespaces'], finds: [stalled] },

@@ -98,7 +98,9 @@ describe('renderMatrix', () => {
   });
 
   it('tells each escape and why, and each bug of the field that the lab cannot express', () => {
-    expect(page).toContain('| `store.ignore-blocklist` | nightly/frozen-gateway | d1 | passed |');
+    expect(page).toContain('| `store.ignore-blocklist` | nightly/frozen-gateway | d1 | passed | not known |');
+    const blind = renderMatrix({ ...emptyMatrix('2 processors'), runs: [measured({ defect: 'agent.late-demotion-50ms', scenario: 'smoke/gateway-dies', seed: 'd1' }, 'escaped')] });
+    expect(blind).toMatch(/\| `agent\.late-demotion-50ms` \| smoke\/gateway-dies \| d1 \| passed \| an overlap between targets counts when /);
     expect(page).toContain('failed, but no checker whose business it is said so (availability: a \\| b) |');
     expect(page).toMatch(/\| 1 \| n193 \| .* \| `store\.ignore-blocklist` \(1 of 3\), `gateway\.admit-before-data` \(not measured\) \|/);
     expect(page).toMatch(/\| 22 \| n732 \| .* \| not here: /);

@@ -104,9 +104,9 @@ function escapes(broken: readonly Measured[]): string[] {
   const missed = broken.filter(({ outcome }) => words[outcome] !== undefined);
   if (missed.length === 0) return ['Nothing: every measured run of a defect detected it.'];
   return [
-    '| Defect | Scenario | Seed | What happened |',
-    '|---|---|---|---|',
-    ...missed.map(({ defect, scenario, seed, outcome, by, finding }) => `| \`${defect}\` | ${scenario} | ${seed} | ${words[outcome]}${by.length === 0 ? '' : ` (${by.join(', ')}: ${cell(finding)})`} |`),
+    '| Defect | Scenario | Seed | What happened | Why |',
+    '|---|---|---|---|---|',
+    ...missed.map(({ defect, scenario, seed, outcome, by, finding }) => `| \`${defect}\` | ${scenario} | ${seed} | ${words[outcome]}${by.length === 0 ? '' : ` (${by.join(', ')}: ${cell(finding)})`} | ${(defect === null ? undefined : defectExpectations[defect].limit) ?? 'not known'} |`),
   ];
 }
 
