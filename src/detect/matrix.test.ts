@@ -97,6 +97,12 @@ describe('renderMatrix', () => {
     expect(page).toContain('| `gateway.flip-bit` | bit flip | smoke/gateway-dies | not measured | 0 of 0 | – | – |');
   });
 
+  it('says how many runs went on at a time', () => {
+    const ended = (...atMs: number[]): string => renderMatrix({ ...emptyMatrix('2 processors'), runs: atMs.map((ms, i) => measured(cells[i]!, 'quiet', { atMs: ms, durationS: 15 })) });
+    expect(ended(15_000, 30_000, 44_900)).toContain('On 2 processors, the loopback lab, one run at a time. Commit abc.');
+    expect(ended(15_000, 20_000, 35_000)).toContain('the loopback lab, up to 2 runs at a time.');
+  });
+
   it('tells each escape and why, and each bug of the field that the lab cannot express', () => {
     expect(page).toContain('| `store.ignore-blocklist` | nightly/frozen-gateway | d1 | passed | not known |');
     const blind = renderMatrix({ ...emptyMatrix('2 processors'), runs: [measured({ defect: 'agent.late-demotion-50ms', scenario: 'smoke/gateway-dies', seed: 'd1' }, 'escaped')] });

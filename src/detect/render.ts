@@ -42,7 +42,7 @@ export function renderMatrix(matrix: Matrix): string {
     '',
     '## How it was measured',
     '',
-    `On ${matrix.machine}, the loopback lab, one run at a time. ${commits(runs)} A run in which the machine did not let the`,
+    `On ${matrix.machine}, the loopback lab, ${atOnce(runs)}. ${commits(runs)} A run in which the machine did not let the`,
     'processes of the lab run (self-watch, run-queue waits) proves nothing and was repeated; what could not be measured at',
     'all is counted as such and as nothing else. `after` is the time from the run’s start to what the finding is about,',
     'the median over the seeds; the defect is there from the start, its harm usually not before the first fault.',
@@ -121,6 +121,18 @@ function fieldTable(broken: readonly Measured[]): string[] {
     return `| ${row} | ${id} | ${symptom} | ${standIns.length > 0 ? standIns.map(state).join(', ') : `not here: ${notHere ?? '?'}`} |`;
   });
   return ['| | Id | Symptom | Defect (detected in runs) |', '|---|---|---|---|', ...rows];
+}
+
+/** Durations are rounded to tenths of a second: runs one after the other may seem to overlap by this much, milliseconds. */
+const roundedMs = 200;
+
+/** How many runs went on at the same time, in words, by when they ended and how long they took. */
+function atOnce(runs: readonly Measured[]): string {
+  const turns = runs.flatMap(({ atMs, durationS }) => [{ ms: atMs - durationS * 1_000 + roundedMs, step: 1 }, { ms: atMs, step: -1 }]).sort((a, b) => a.ms - b.ms || a.step - b.step);
+  let now = 0;
+  let most = 0;
+  for (const { step } of turns) most = Math.max(most, (now += step));
+  return most <= 1 ? 'one run at a time' : `up to ${most} runs at a time`;
 }
 
 function commits(runs: readonly Measured[]): string {
