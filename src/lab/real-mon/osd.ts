@@ -28,7 +28,7 @@ const logLines = 15;
  */
 export async function startMemoryOsd(cluster: RealMonCluster, { pools }: MemoryOsdOptions): Promise<void> {
   const uuid = randomUUID();
-  const id = Number(JSON.parse(await cluster.command({ prefix: 'osd new', uuid, format: 'json' })).osdid);
+  const { osdid: id } = JSON.parse(await cluster.command({ prefix: 'osd new', uuid, format: 'json' })) as { osdid: number };
   const data = `osd-${id}`;
   mkdirSync(cluster.outside(data));
   const key = await cluster.user(`osd.${id}`, ['mon', 'allow profile osd', 'osd', 'allow *', 'mgr', 'allow profile osd']);
