@@ -119,9 +119,9 @@ export class RealMonCluster {
     this.#processes[i] = this.#spawn(`mon.${mons[i]!}`, 'ceph-mon', ['-i', mons[i]!, '-f', '-c', this.inside('ceph.conf')]);
   }
 
-  /** Starts a further program of the root file system, e.g. an OSD; ended by `stop`. What it says goes to the file `NAME.out` of the cluster's folder. */
-  startDaemon(name: string, program: string, args: readonly string[]): ChildProcess {
-    const child = this.#spawn(name, program, args);
+  /** Starts a further program of the root file system, e.g. an OSD; ended by `stop`. What it says goes to the file `NAME.out` of the cluster's folder. `proc`: see `chrootCommand`. */
+  startDaemon(name: string, program: string, args: readonly string[], options: { proc?: boolean } = {}): ChildProcess {
+    const child = this.#spawn(name, program, args, options);
     this.#daemons.push(child);
     return child;
   }
@@ -153,9 +153,9 @@ export class RealMonCluster {
     this.#processes[i]!.kill(paused ? 'SIGSTOP' : 'SIGCONT');
   }
 
-  #spawn(name: string, program: string, programArgs: readonly string[]): ChildProcess {
+  #spawn(name: string, program: string, programArgs: readonly string[], options: { proc?: boolean } = {}): ChildProcess {
     const log = openSync(this.#path(`${name}.out`), 'a');
-    const { file, args } = chrootCommand(this.#root, program, programArgs);
+    const { file, args } = chrootCommand(this.#root, program, programArgs, options);
     const child = spawn(file, args, { stdio: ['ignore', log, log] });
     closeSync(log);
     const { pid } = child;
