@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../util/clock.js';
-import { infraError, PathproofError } from '../../util/errors.js';
+import { infraError, type PathproofError } from '../../util/errors.js';
 
 /** One block device of the daemon: the options of its `--blockdev`, and the name of its export. */
 export interface ExportedDevice {

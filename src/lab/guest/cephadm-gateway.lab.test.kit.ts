@@ -79,7 +79,7 @@ export class NativeGateways {
   served(): ServedConfig {
     return {
       nqn, serial: 'PPLAB0001', port: this.port, nodes: { h2: { name: 'gw1' }, h3: { name: 'gw2' } },
-      namespaces: this.images.map((image, index) => ({ nsid: index + 1, uuid: `00000000-0000-4000-8000-00000000000${index + 1}`, image, anaGroup: index + 1, blockSize: blockSize as 4_096 })),
+      namespaces: this.images.map((image, index) => ({ nsid: index + 1, uuid: `00000000-0000-4000-8000-00000000000${index + 1}`, image, anaGroup: index + 1, blockSize })),
     };
   }
 
