@@ -78,7 +78,7 @@ describe.skipIf(why !== undefined)('two gateways as cephadm starts them, on a re
     }
   }, 2 * minuteMs);
 
-  it('a stopped one is taken over from; the write that it still holds is refused by the OSD and never seen', async () => {
+  it('a stopped one is taken over from; its client is refused by the OSD, and the write that it still has is never seen', async () => {
     const isGw1 = (name: string): boolean => host.controllers().find((each) => each.name === name)?.gateway === 'gw1';
     const hold = host.holdBeforeH2cData(({ opcode, nsid, controller }) => opcode === IoOpcode.write && nsid === 1 && isGw1(controller));
     const held = head(1).write(8, blocksOf(0xaa));
@@ -140,6 +140,23 @@ describe.skipIf(why !== undefined)('two gateways as cephadm starts them, on a re
     expect(await held).toMatchObject({ outcome: 'ok' });
     await expectRead(2, 32, 0x52);
   }, minuteMs);
+
+  it('a write that it holds while it is blocklisted is refused by the OSD; the host takes another path and loses nothing', async () => {
+    await gw1.member!.request('holdWrites');
+    const held = head(1).write(40, blocksOf(0x61));
+    await until('a write is held', async () => (await gw1.member!.request('heldWrites')) === 1, 10_000);
+    await lab.cluster.command({ prefix: 'osd blocklist', blocklistop: 'add', addr: gw1.info.storeAddresses['img1']! });
+    expect(await gw1.member!.request('releaseWrites')).toBe(1);
+    expect(await gw1.exit).toBe(gatewayExitCodes.fenced);
+    expect(gw1.said()).toContain(`fenced: the cluster refuses img1's client ${gw1.info.storeAddresses['img1']!}`);
+    await lab.untilActive(['h3', 'h3']);
+    const { outcome, sends } = await held;
+    expect(outcome).toBe('ok');
+    expect(sends).toBeGreaterThan(1);
+    await expectRead(1, 40, 0x61);
+    gw1 = await lab.start('h2');
+    await lab.untilActive(['h2', 'h3'], 2 * minuteMs);
+  }, 4 * minuteMs);
 
   it('one whose storage daemon dies ends itself with that reason, and tells it to a harness that comes later', async () => {
     gw2.member!.close();
