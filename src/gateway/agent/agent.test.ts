@@ -105,6 +105,14 @@ describe('the first map', () => {
     expect(agent.state()).toMatchObject({ phase: 'serving', availability: 'AVAILABLE', groupIndex: 3 });
   });
 
+  it('a store with a client for each image: each namespace has the address of its own', async () => {
+    const { agent, monitor } = await serving({ nonce: (image) => `127.0.0.1:0/${image}` });
+    expect(monitor.last.subsystems[0]!.namespaces).toEqual([{ anaGroup: 1, nonce: '127.0.0.1:0/img1' }, { anaGroup: 2, nonce: '127.0.0.1:0/img2' }]);
+    await agent.addSubsystem({ ...subsystem, nqn: `${nqn}2`, namespaces: [namespace(3, 2)] });
+    await pass(1_000);
+    expect(monitor.last.subsystems.find((each) => each.nqn === `${nqn}2`)?.namespaces).toEqual([{ anaGroup: 2, nonce: '127.0.0.1:0/img3' }]);
+  });
+
   it('beacons stay CREATED and empty while the listeners are still opening; maps of that time are applied afterwards', async () => {
     const { agent, monitor, control } = bench();
     let open: () => void = () => undefined;
@@ -444,6 +452,14 @@ describe('the other ends', () => {
     agent.reportFenced();
     await settle();
     expect(end()?.reason).toBe('fenced');
+    expect(control.subsystems.get(nqn)!.listeners).toEqual([]);
+  });
+
+  it('its store has ended: ends with what the store says of it', async () => {
+    const { agent, control, end } = await serving({ onFenced: 'stay' });
+    agent.reportStoreLost('the storage daemon ended with SIGKILL');
+    await settle();
+    expect(end()).toEqual({ reason: 'store-lost', detail: 'the storage daemon ended with SIGKILL' });
     expect(control.subsystems.get(nqn)!.listeners).toEqual([]);
   });
 

@@ -15,14 +15,15 @@ export interface CommandLine { file: string; args: string[] }
  * namespace in which this user is root. Network and processes are the machine's own.
  *
  * With `setpriv` (util-linux) the program is killed when the thread that started it ends: a harness that was killed
- * leaves no monitor behind. Throws TOOL_MISSING.
+ * leaves no monitor behind. `proc`: with /proc, in a mount namespace of its own that goes with the program; only as root.
+ * Throws TOOL_MISSING.
  */
-export function chrootCommand(root: string, program: string, args: readonly string[] = []): CommandLine {
+export function chrootCommand(root: string, program: string, args: readonly string[] = [], { proc = false }: { proc?: boolean } = {}): CommandLine {
   const dying = findProgram('setpriv');
   const line = [
     ...(process.getuid?.() === 0 ? [] : [tool('unshare'), '--user', '--map-root-user', '--']),
     ...(dying === undefined ? [] : [dying, '--pdeathsig', 'KILL', '--']),
-    tool('chroot'), root, program, ...args,
+    ...(proc ? [tool('unshare'), '--mount', '--', tool('sh'), '-c', 'mount --bind /proc "$0/proc" && exec chroot "$0" "$@"', root] : [tool('chroot'), root]), program, ...args,
   ];
   return { file: line[0]!, args: line.slice(1) };
 }
