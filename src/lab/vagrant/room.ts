@@ -17,8 +17,11 @@ export const roomTools: Readonly<Record<string, string>> = {
 
 const startMaxMs = 60_000;
 
-/** QEMU runs as root (only the room's folders are its), without the sandboxes that want devices or services of the machine. */
-const qemuConf = 'user = "root"\ngroup = "root"\ndynamic_ownership = 0\nremember_owner = 0\nnamespaces = []\ncgroup_controllers = []\nsecurity_driver = "none"\n';
+/**
+ * Without the sandboxes that want devices or services of the machine. QEMU stays an ordinary user's process (libvirt's default): to
+ * root a hidden /dev/kvm would look usable, QEMU says it is not, and libvirt then asks QEMU anew at each call, seconds each.
+ */
+const qemuConf = 'namespaces = []\ncgroup_controllers = []\nsecurity_driver = "none"\n';
 /** Root needs no polkit, which is not there. */
 const libvirtdConf = 'auth_unix_rw = "none"\nauth_unix_ro = "none"\nlog_outputs = "2:stderr"\n';
 
@@ -40,6 +43,7 @@ for each in etc/libvirt var/lib/libvirt var/log/libvirt var/cache/libvirt; do
   mount --bind "$dir/$each" "/$each"
 done
 mkdir -p /etc/libvirt/qemu/networks /var/lib/libvirt/images
+chmod 0755 /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt
 cp "$dir/qemu.conf" "$dir/libvirtd.conf" /etc/libvirt/
 if [ "$kvm" = hidden ] && [ -e /dev/kvm ]; then
   : >"$dir/no-kvm"
@@ -145,7 +149,10 @@ export class LibvirtRoom {
       ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     });
     const { onLine } = options;
-    if (onLine !== undefined) createInterface({ input: child.all }).on('line', onLine);
+    if (onLine !== undefined) createInterface({ input: child.all }).on('line', (line) => {
+      // Vagrant's progress bars are a line for each step of theirs.
+      if (!line.includes('Progress: ')) onLine(line);
+    });
     const { exitCode, all, stdout, timedOut } = await child;
     return { exitCode: exitCode ?? -1, output: all, stdout, timedOut };
   }
