@@ -12,7 +12,7 @@ const common = { exclude: ['**/node_modules/**', '**/dist/**'], testTimeout: 60_
 export default defineConfig({
   test: {
     projects: [
-      { resolve, test: { ...common, name: 'unit', include: ['src/**/*.test.ts', 'packages/*/**/*.test.ts', 'test/*.test.ts'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { resolve, test: { ...common, name: 'unit', include: ['src/**/*.test.ts', 'packages/*/**/*.test.ts', 'vagrant/**/*.test.ts', 'test/*.test.ts'], maxWorkers: 2, sequence: { groupOrder: 0 } } },
       { resolve, test: { ...common, name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, sequence: { groupOrder: 1 } } },
     ],
   },

@@ -32,11 +32,7 @@ export function hostJournalPath(name: string): string {
   return `/run/pathproof/journal-${name}.ppj`;
 }
 
-/**
- * UV_THREADPOOL_SIZE with which the member has to be started (Node cannot change it later): each operation
- * that the kernel queues holds a thread. A thread that waits costs a few kilobytes.
- */
-export const hostThreads = 256;
+export { hostThreads } from './host-threads.js';
 /** Threads that stay free for everything else. */
 const spareThreads = 4;
 

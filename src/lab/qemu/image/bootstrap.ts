@@ -31,15 +31,15 @@ function subordinateIds(user: string, file: string): number {
   return Math.max(0, ...lines.map(([, , count]) => Number(count ?? 0)));
 }
 
-/** The arguments of mmdebstrap(1) that write the root file system of a recipe into `tar`. */
-export function bootstrapArguments(recipe: ImageRecipe, mode: BootstrapMode, mirror: string, tar: string): string[] {
+/** The arguments of mmdebstrap(1) that write the root file system of a recipe into `tar`. `hooks`: further options, e.g. `--customize-hook=…`. */
+export function bootstrapArguments(recipe: ImageRecipe, mode: BootstrapMode, mirror: string, tar: string, hooks: readonly string[] = []): string[] {
   return [
     `--mode=${mode}`, '--variant=minbase', '--format=tar', `--architectures=${recipe.architecture}`,
     // A lab's clock, or a mirror's snapshot, may be months off; the signature is checked all the same.
     '--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=APT::Install-Recommends "false"',
     '--aptopt=Acquire::Retries "3"',
     ...excludedPaths.map((path) => `--dpkgopt=path-exclude=${path}`),
-    `--include=${recipe.packages.join(',')}`,
+    `--include=${recipe.packages.join(',')}`, ...hooks,
     recipe.suite, tar, mirror, ...recipe.extraSources,
   ];
 }

@@ -55,7 +55,8 @@ export function gatewayEntity(gateway: string): string {
   return `client.nvmeof.${gateway}`;
 }
 
-function makeEntities(spec: CephSpec, type: SecretType): CephEntity[] {
+/** Everyone who uses the cluster, each with a fresh secret. */
+export function makeEntities(spec: CephSpec, type: SecretType): CephEntity[] {
   const all = { mon: 'allow *', osd: 'allow *', mgr: 'allow *' };
   return [
     { name: 'mon.', secret: newSecret(type), caps: { mon: 'allow *' } },
@@ -66,9 +67,10 @@ function makeEntities(spec: CephSpec, type: SecretType): CephEntity[] {
   ];
 }
 
-interface Mon { name: string; address: string; addresses: string }
+export interface Mon { name: string; address: string; addresses: string }
 
-function monsOf({ mons = 1 }: CephSpec): Mon[] {
+/** The monitors of a cluster, with their addresses as a monmap has them. */
+export function monsOf({ mons = 1 }: CephSpec): Mon[] {
   return monNames.slice(0, mons).map((name, index) => {
     const address = addressOf('a', `mon${index + 1}`);
     return { name, address, addresses: `[v2:${address}:${monPort},v1:${address}:6789]` };

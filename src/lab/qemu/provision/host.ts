@@ -46,12 +46,17 @@ export function connectScript(spec: HostSpec): string {
   ].join('\n');
 }
 
-/** The paths of every namespace: /sys/block/nvmeXcYnZ belongs to controller nvmeY (Linux drivers/nvme/host/multipath.c). */
-export async function readPaths(ssh: Ssh): Promise<HostPath[]> {
-  const script = 'for p in /sys/block/nvme*c*n*; do [ -e "$p" ] || continue; c=$(readlink -f "$p/device"); echo "${p##*/} $(cat $p/nsid) $(cat $c/state) $(cat $c/address) $(cat $p/ana_state)"; done';
-  const { stdout } = await ssh.exec(script);
-  return stdout.split('\n').filter((l) => l !== '').map((line) => {
+/** Prints the paths of every namespace, one a line: /sys/block/nvmeXcYnZ belongs to controller nvmeY (Linux drivers/nvme/host/multipath.c). */
+export const pathsScript = 'for p in /sys/block/nvme*c*n*; do [ -e "$p" ] || continue; c=$(readlink -f "$p/device"); echo "${p##*/} $(cat $p/nsid) $(cat $c/state) $(cat $c/address) $(cat $p/ana_state)"; done';
+
+/** What `pathsScript` has printed; other lines are none of its. */
+export function parsePaths(text: string): HostPath[] {
+  return text.split('\n').map((line) => line.trim()).filter((line) => /^nvme\d+c\d+n\d+ /.test(line)).map((line) => {
     const [path = '', nsid = '', controllerState = '', address = '', anaState = ''] = line.split(' ');
     return { path, nsid: Number(nsid), controllerState, address, anaState };
   });
+}
+
+export async function readPaths(ssh: Ssh): Promise<HostPath[]> {
+  return parsePaths((await ssh.exec(pathsScript)).stdout);
 }

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { addressOf, fabricNames, macOf, prefixLength, type FabricName } from '../src/lab/qemu/network.js';
+import { fabricCard } from '../src/lab/qemu/nodes.js';
+import { designOf, type LabDesign } from '../src/lab/qemu/design.js';
+import { defaultRecipe } from '../src/lab/qemu/image/recipe.js';
+import { gatewayEntity, makeEntities, monsOf, type CephSpec } from '../src/lab/qemu/provision/ceph.js';
+import { nominalPlatform } from '../src/plan/platform.js';
+import { planScenario } from '../src/plan/planner.js';
+import type { ClusterIdentity, NodeDescription } from './provision/node.js';
+import type { LabSettings } from './settings.js';
+
+/** Any scenario: only the shape of its lab counts. */
+const anyScenario = { name: 'lab', title: 'A lab that is only up', description: 'nothing.', steps: [{ do: 'run' as const, forMs: 0 }] };
+const defaultPort = 3_300;
+
+/** The lab of these settings, with the same addresses, names and identities as the qemu lab of the same shape. */
+export function designFor(settings: LabSettings): LabDesign {
+  const machines = { debianSuite: settings.debian_suite, cephMajor: settings.ceph_release === 0 ? null : settings.ceph_release };
+  const plan = planScenario('lab', anyScenario, {
+    seed: '1', lab: 'qemu', gateways: settings.gateways, hosts: settings.hosts, namespaces: settings.namespaces, anaGroups: settings.ana_groups,
+    platform: { ...nominalPlatform('qemu', machines), accel: settings.accel, fabrics: settings.fabrics },
+  });
+  const design = designOf(plan, { recipe: 'vagrant' }, settings.accel);
+  // These machines have disks, and are switched off and on.
+  return { ...design, ceph: { ...design.ceph, objectStore: 'bluestore' } };
+}
+
+/** The identity of the cluster with a secret for everyone who uses it; who had one keeps it. */
+export function completeCluster(known: ClusterIdentity | undefined, spec: CephSpec): ClusterIdentity {
+  const fresh = ([1, 2] as const).map((type) => new Map(makeEntities(spec, type).map(({ name, secret }) => [name, secret])));
+  const secrets = Object.fromEntries([...fresh[0]!].map(([name, secret]) => [name, known?.secrets[name] ?? { 1: secret, 2: fresh[1]!.get(name)! }]));
+  return { fsid: known?.fsid ?? randomUUID(), osdUuid: known?.osdUuid ?? randomUUID(), secrets };
+}
+
+/** What each machine of the lab is told. */
+export function describeNodes(settings: LabSettings, design: LabDesign, cluster: ClusterIdentity): NodeDescription[] {
+  const fabrics = fabricNames.slice(0, settings.fabrics);
+  const hosts = design.nodes.flatMap(({ name, alsoKnownAs = [] }) => [name, ...alsoKnownAs]).flatMap((name) => fabrics.map((fabric) => (
+    `${addressOf(fabric, name)} ${fabric === 'a' ? `${name} ${name}-a` : `${name}-${fabric}`}`
+  )));
+  const monHosts = monsOf(design.ceph).map(({ address }) => `${address}:${defaultPort}`);
+  return design.nodes.map((node): NodeDescription => {
+    const card = (fabric: FabricName) => ({ name: fabricCard(fabric), mac: macOf(fabric, node.name), addresses: [node.name, ...(node.alsoKnownAs ?? [])].map((name) => `${addressOf(fabric, name)}/${prefixLength}`) });
+    const common = {
+      name: node.name, cards: fabrics.map(card), hosts, modules: [...(node.modules ?? [])],
+      packages: [...defaultRecipe(settings.debian_suite).packages], repository: settings.ceph_repository, cephMajor: settings.ceph_release,
+    };
+    const gateway = design.gateways.find(({ name }) => name === node.name);
+    if (gateway !== undefined) {
+      const entity = gatewayEntity(gateway.name);
+      return {
+        ...common, cluster: { ...cluster, secrets: { [entity]: cluster.secrets[entity]! } },
+        program: { entry: 'gateway', config: { ...gateway.config, monHosts, onFenced: 'end' } },
+      };
+    }
+    const host = design.hosts.find(({ name }) => name === node.name);
+    if (host !== undefined) return { ...common, program: { entry: 'host', config: host.config }, namespaces: design.namespaces };
+    return { ...common, cluster, ceph: design.ceph };
+  });
+}

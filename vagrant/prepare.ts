@@ -1,0 +1,81 @@
+// Called by the Vagrantfile before machines are made or provisioned, with the settings as JSON on its standard input: builds
+// the local box if it is wanted and not there, and writes what each machine is told into one archive. The last line of the
+// output says which box it is.
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { bundleGuestEntry, guestEntries } from '../src/lab/guest/bundle.js';
+import { supervisorScript } from '../src/lab/guest/supervisor.js';
+import { runTool } from '../src/lab/qemu/tools.js';
+import { describe } from '../src/plan/scenario.js';
+import { PathproofError, usageError } from '../src/util/errors.js';
+import { ensureBox } from './box/build.js';
+import { completeCluster, describeNodes, designFor } from './nodes.js';
+import type { ClusterIdentity } from './provision/node.js';
+import { settingsSchema, type LabSettings } from './settings.js';
+
+async function prepare(settings: LabSettings): Promise<{ name: string; url: string; version: string }> {
+  const dir = settings.state_dir;
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  chmodSync(dir, 0o700);
+  const design = designFor(settings);
+  const cluster = completeCluster(readCluster(join(dir, 'cluster.json')), design.ceph);
+  writeSecret(join(dir, 'cluster.json'), JSON.stringify(cluster));
+  const provision = await bundleProvision();
+  const programs = new Map(await Promise.all(guestEntries.map(async (entry) => [entry, (await bundleGuestEntry(entry)).code] as const)));
+  for (const node of describeNodes(settings, design, cluster)) {
+    const content = join(dir, node.name);
+    rmSync(content, { recursive: true, force: true });
+    mkdirSync(content, { mode: 0o700 });
+    writeSecret(join(content, 'node.json'), JSON.stringify(node));
+    writeFileSync(join(content, 'provision.cjs'), provision);
+    if (node.program !== undefined) {
+      writeFileSync(join(content, `${node.program.entry}.mjs`), programs.get(node.program.entry)!);
+      writeFileSync(join(content, 'supervise'), supervisorScript);
+    }
+    const part = join(dir, `${node.name}.tar.part`);
+    await runTool('tar', ['-C', content, '--owner=0', '--group=0', '-cf', part, '.']);
+    chmodSync(part, 0o600);
+    renameSync(part, join(dir, `${node.name}.tar`));
+    rmSync(content, { recursive: true });
+  }
+  if (settings.box !== 'local') return { name: settings.box, url: settings.box_url, version: settings.box_version };
+  const { name, url, version } = await ensureBox({ suite: settings.debian_suite, progress: (line) => console.error(line) });
+  const box = { name, url, version };
+  writeFileSync(join(dir, 'box.json'), JSON.stringify(box));
+  return box;
+}
+
+function readCluster(file: string): ClusterIdentity | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ClusterIdentity;
+  } catch {
+    return undefined;
+  }
+}
+
+function writeSecret(file: string, text: string): void {
+  writeFileSync(`${file}.part`, text, { mode: 0o600 });
+  renameSync(`${file}.part`, file);
+}
+
+/** The provisioning program as one file: a machine has no node_modules. */
+async function bundleProvision(): Promise<string> {
+  const result = await build({
+    entryPoints: [fileURLToPath(new URL('./provision/main.ts', import.meta.url))],
+    // zx is CommonJS inside, and asks for Node's modules by `require`.
+    bundle: true, write: false, platform: 'node', target: 'node20', format: 'cjs', minifySyntax: true, minifyWhitespace: true, legalComments: 'none', charset: 'utf8', logLevel: 'silent',
+  });
+  return result.outputFiles[0]!.text;
+}
+
+try {
+  const parsed = settingsSchema.safeParse(JSON.parse(readFileSync(0, 'utf8')));
+  if (!parsed.success) throw usageError('LAB_SETTINGS', `vagrant/lab.yaml: ${describe(parsed.error)}`, 'Environment variables LAB_… count, too.');
+  console.log(JSON.stringify(await prepare(parsed.data)));
+} catch (error) {
+  if (!(error instanceof PathproofError)) throw error;
+  console.error([`${error.code}: ${error.message}`, ...error.details, ...(error.hint === undefined ? [] : [error.hint])].join('\n'));
+  process.exitCode = error.exitCode;
+}

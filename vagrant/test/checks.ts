@@ -1,0 +1,55 @@
+import { parsePaths } from '../../src/lab/qemu/provision/host.js';
+import { parseNvmeGwShow } from '../../src/monitor/show-parser.js';
+import { parseSummaries } from '../provision/step.js';
+
+/** Each of these says what is wrong; nothing: all is as it must be. Output that cannot be read is wrong, too. */
+
+/** `ceph health`: a warning that is muted on purpose is none. */
+export function healthProblems(output: string): string[] {
+  return /^HEALTH_OK\b/m.test(output) ? [] : [`ceph health says ${output.trim() === '' ? 'nothing' : output.trim()}`];
+}
+
+/** `ceph nvme-gw show`: every gateway is AVAILABLE and ACTIVE for its own group alone. */
+export function gatewayProblems(show: string, names: readonly string[]): string[] {
+  const from = show.indexOf('{');
+  if (from < 0) return [`nvme-gw show is no JSON: ${show.trim()}`];
+  const { gateways } = parseNvmeGwShow(show.slice(from));
+  return names.flatMap((name) => {
+    const gateway = gateways.find(({ id }) => id === name);
+    if (gateway === undefined) return [`the monitor does not know ${name}`];
+    const active = Object.entries(gateway.states).filter(([, state]) => state === 'ACTIVE').map(([group]) => Number(group));
+    return [
+      ...(gateway.availability === 'AVAILABLE' ? [] : [`${name} is ${gateway.availability}`]),
+      ...(active.length === 1 && active[0] === gateway.anaGroup ? [] : [`${name} is ACTIVE for the groups ${active.join(', ') || 'none'}, its own is ${gateway.anaGroup}`]),
+    ];
+  });
+}
+
+export interface ExpectedPaths { namespaces: number; gateways: number; fabrics: number }
+
+/** The host's paths: to each namespace one over every gateway and fabric, all live, and those of exactly one gateway optimized. */
+export function pathProblems(output: string, { namespaces, gateways, fabrics }: ExpectedPaths): string[] {
+  const paths = parsePaths(output);
+  return Array.from({ length: namespaces }, (_, i) => i + 1).flatMap((nsid) => {
+    const own = paths.filter((path) => path.nsid === nsid);
+    const optimized = own.filter(({ anaState }) => anaState === 'optimized');
+    const hostNumbers = new Set(optimized.map(({ address }) => /traddr=\d+\.\d+\.\d+\.(\d+)/.exec(address)?.[1] ?? address));
+    const rest = own.filter(({ anaState }) => anaState !== 'optimized' && anaState !== 'inaccessible');
+    return [
+      ...(own.length === gateways * fabrics ? [] : [`namespace ${nsid} has ${own.length} paths, not ${gateways * fabrics}`]),
+      ...own.filter(({ controllerState }) => controllerState !== 'live').map(({ path, controllerState }) => `${path} is ${controllerState}`),
+      ...(optimized.length === fabrics && hostNumbers.size === 1 ? [] : [`namespace ${nsid} has ${optimized.length} optimized paths, of ${hostNumbers.size} gateways`]),
+      ...rest.map(({ path, anaState }) => `${path} is ${anaState}`),
+    ];
+  });
+}
+
+/** The output of `vagrant provision`: every node got to its end, and has changed as many things as it may. */
+export function provisionProblems(output: string, nodes: readonly string[], may: 'change' | 'change nothing'): string[] {
+  const summaries = parseSummaries(output);
+  return nodes.flatMap((node) => {
+    const summary = summaries.get(node);
+    if (summary === undefined || summary.steps === 0) return [`${node} did not get to the end of its provisioning`];
+    return may === 'change nothing' && summary.changed > 0 ? [`${node} has changed ${summary.changedTitles.join('; ')}`] : [];
+  });
+}
