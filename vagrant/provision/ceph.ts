@@ -19,7 +19,7 @@ const commandMaxMs = 60_000;
 const mutedCode = 'MGR_MODULE_ERROR';
 
 /** The cluster: monitors, mgr, one OSD, the pool with its images, and the gateways known to NVMeofGwMon. Ceph's own units run the daemons. */
-export async function cephSteps({ ceph: spec, cluster }: NodeDescription & { ceph: CephSpec; cluster: ClusterIdentity }): Promise<{ steps: Step[]; close: () => void }> {
+export async function cephSteps({ ceph: spec, cluster }: NodeDescription & { ceph: CephSpec; cluster: ClusterIdentity }): Promise<{ steps: Step[]; close: () => Promise<void> }> {
   const entities = await entitiesOf(spec, cluster);
   const admin = new Admin(spec, entities.find(({ name }) => name === 'client.admin')!.secret);
   const keyring = (name: string): string => keyringText(entities.filter((entity) => entity.name === name));
@@ -171,7 +171,7 @@ class Admin {
     return this.#spec.gateways.filter((id) => !shown.includes(`"${id}"`));
   }
 
-  close(): void {
-    this.#session?.close();
+  async close(): Promise<void> {
+    await this.#session?.close();
   }
 }

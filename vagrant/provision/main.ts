@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   const folder = dirname(process.argv[1]!);
   const node = JSON.parse(readFileSync(join(folder, 'node.json'), 'utf8')) as NodeDescription;
   const say = (line: string): void => console.log(line);
-  const closing: (() => void)[] = [];
+  const closing: (() => Promise<void>)[] = [];
   // What these need (keys of the kind that the installed release takes) is known once the base is there.
   const roleSteps = async (): Promise<Step[]> => {
     const { ceph, cluster, program } = node;
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   try {
     await runSteps(node.name, baseSteps(node), roleSteps, say);
   } finally {
-    for (const close of closing) close();
+    for (const close of closing) await close();
   }
 }
 
