@@ -74,6 +74,11 @@ describe('a storage daemon', { timeout: 30_000 }, () => {
     await expect(StorageDaemon.start(options(1, { program: join(dir, 'nothing') }))).rejects.toMatchObject({ code: 'QSD' });
   });
 
+  it('is quoted in whole lines, in however many pieces it writes them', async () => {
+    const program = script('printf "cannot "; sleep 0.2; printf "open\\nit"; exit 3');
+    await expect(StorageDaemon.start(options(1, { program }))).rejects.toMatchObject({ message: 'qemu-storage-daemon ended with exit code 3: it', details: ['cannot open', 'it'] });
+  });
+
   it('that does not get its devices open is ended', async () => {
     const program = script(`echo $$ >${dir}/pid.txt; echo waiting for the cluster; exec sleep 100`);
     await expect(StorageDaemon.start(options(1, { program, openMaxMs: 1_000 }))).rejects.toMatchObject({

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { sleep } from '../../util/clock.js';
 import { infraError, type PathproofError } from '../../util/errors.js';
 
@@ -67,11 +68,11 @@ export class StorageDaemon {
     const said: string[] = [];
     const child = spawn(line[0]!, line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        for (const each of text.split('\n').filter((part) => part.trim() !== '')) {
-          log(each);
-          if (said.push(each) > saidLinesMax) said.shift();
-        }
+      // It writes a message in pieces.
+      createInterface({ input: stream }).on('line', (each) => {
+        if (each.trim() === '') return;
+        log(each);
+        if (said.push(each) > saidLinesMax) said.shift();
       });
     }
     const daemon = new StorageDaemon(socket, child, said);
