@@ -123,7 +123,8 @@ export function parsePackageVersions(status: string, wanted: readonly string[]):
   return versions;
 }
 
-async function bootstrap(args: string[], say: (line: string) => void): Promise<void> {
+/** Runs mmdebstrap; rejects with what it said last. */
+export async function bootstrap(args: string[], say: (line: string) => void): Promise<void> {
   const path = findProgram('mmdebstrap');
   if (path === undefined) throw infraError('TOOL_MISSING', 'mmdebstrap is not installed', { hint: 'see `pathproof doctor --lab qemu`' });
   // In our process group: an interrupt in the terminal reaches mmdebstrap, too, which cleans up. INITRD=No: the lab has an initramfs of its own.
