@@ -39,7 +39,7 @@ os.execv("/usr/bin/crun", ["crun", *arguments])
 
 /**
  * cephadm writes /etc/sysctl.d/90-ceph-*.conf and applies it: on a shared kernel that would change the whole machine,
- * so nothing is set. \`-a\` must succeed, which it does not where /proc/sys is read-only.
+ * so nothing is set. `-a` must succeed, which it does not where /proc/sys is read-only.
  */
 const sysctlShim = `#!/bin/sh
 for argument; do
@@ -76,7 +76,7 @@ export const hostUnits = {
     'systemd-udevd.service', 'systemd-udevd-kernel.socket', 'systemd-udevd-control.socket', 'systemd-udevd-varlink.socket', 'systemd-udev-trigger.service', 'systemd-udev-settle.service', 'systemd-modules-load.service', 'systemd-sysctl.service',
     'systemd-networkd.service', 'systemd-networkd.socket', 'systemd-resolved.service', 'systemd-timesyncd.service', 'systemd-logind.service', 'systemd-binfmt.service', 'systemd-oomd.service',
     'systemd-pcrlock.service', 'systemd-homed.service', 'getty.target', 'console-getty.service', 'lvm2-monitor.service', 'lvm2-lvmpolld.socket', 'dm-event.socket', 'blk-availability.service',
-    'apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer', 'e2scrub_all.timer', 'e2scrub_reap.service', 'fstrim.timer', 'podman-auto-update.timer',
+    'apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer', 'e2scrub_all.timer', 'e2scrub_reap.service', 'fstrim.timer', 'podman-auto-update.timer', 'netavark-dhcp-proxy.service', 'netavark-dhcp-proxy.socket',
     'proc-sys-fs-binfmt_misc.automount', 'proc-sys-fs-binfmt_misc.mount', 'sys-kernel-config.mount', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount', 'sys-fs-fuse-connections.mount', 'dev-hugepages.mount', 'dev-mqueue.mount', 'systemd-journald-audit.socket', 'kmod-static-nodes.service',
     'systemd-tmpfiles-setup-dev.service', 'systemd-tmpfiles-setup-dev-early.service', 'systemd-remount-fs.service', 'systemd-firstboot.service', 'nftables.service', 'ssh.socket',
   ],
