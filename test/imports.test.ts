@@ -20,7 +20,7 @@ const allowed: Record<string, readonly string[]> = {
   results: ['util', 'history', 'plan', 'verify', 'report'],
   workload: ['util', 'history', 'plan', 'nvme'],
   initiator: ['util', 'history', 'plan', 'nvme', 'workload'],
-  gateway: ['util', 'history', 'plan', 'nvme', 'monitor', 'store'],
+  gateway: ['util', 'history', 'plan', 'nvme', 'monitor', 'store', 'ceph'],
   monitor: ['util', 'history', 'plan', 'ceph', 'nvme'],
   ceph: ['util', 'nvme'],
   // The backend interface is the gateway's; the store implements it and sees nothing else of it.

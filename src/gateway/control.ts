@@ -38,6 +38,8 @@ export interface ControlSubsystem {
   serial: string;
   /** 0-based index of this gateway in its group: it owns cntlids index*2040+1 … (index+1)*2040 (ceph-nvmeof). */
   groupIndex: number;
+  /** Host NQNs that may connect. Absent: any. */
+  hosts?: readonly string[];
 }
 
 export interface ControlNamespace {

@@ -13,17 +13,29 @@ import { NvmeTcpTarget, UserspaceControl } from './target/index.js';
 import type { NvmeTcpTargetOptions, TargetEvent } from './target/index.js';
 import type { TargetHooks } from './target/hooks.js';
 
+/** What a gateway needs from its store, whichever it is. `address`: of its client, or of the one that does an image's I/O. */
+export interface UserspaceStore extends Pick<StoreClient, 'openImage' | 'currentEpoch' | 'onFenced'> {
+  address: string | ((image: string) => string);
+  waitForEpoch(epoch: number): Promise<unknown>;
+}
+
 export interface UserspaceGatewayOptions {
+  /** In events, and the id by which the monitor knows it unless `gwId` is given. */
   name: string;
+  gwId?: string;
   pool: string;
   group: string;
   nqn: string;
+  /** Default: derived from the NQN. */
+  serial?: string;
+  /** Host NQNs that may connect. Default: any. */
+  hosts?: readonly string[];
   /** `image` names an image of the store. */
   namespaces: ControlNamespace[];
-  listener: ControlListener;
+  listeners: ControlListener[];
   timers: LabTimers;
   monitor: MonitorClient;
-  store: Pick<StoreClient, 'address' | 'openImage' | 'waitForEpoch' | 'currentEpoch' | 'onFenced'>;
+  store: UserspaceStore;
   target?: NvmeTcpTargetOptions;
   agent?: Pick<GatewayAgentOptions, 'wrongMapIgnoreMs' | 'onFenced' | 'onEnding'>;
   /** Defects to run with (plan/defects.ts: those of `gateway` and `agent`). Default: none. */
@@ -83,12 +95,12 @@ export class UserspaceGateway {
       return defects.reduce<BlockBackend>((wrapped, defect) => defect.image?.(wrapped, name) ?? wrapped, image);
     });
     this.#agent = new GatewayAgent({
-      gwId: o.name, pool: o.pool, group: o.group, timers: o.timers,
+      gwId: o.gwId ?? o.name, pool: o.pool, group: o.group, timers: o.timers,
       monitor: defects.reduce((wrapped, defect) => defect.monitor?.(wrapped) ?? wrapped, o.monitor),
       control: defects.reduce<GatewayControl>((wrapped, defect) => defect.control?.(wrapped) ?? wrapped, control),
       waitForStoreEpoch: async (epoch) => { await o.store.waitForEpoch(epoch); },
       nonce: o.store.address,
-      subsystems: [{ nqn: o.nqn, serial: serialOf(o.nqn), namespaces: o.namespaces, listeners: [o.listener] }],
+      subsystems: [{ nqn: o.nqn, serial: o.serial ?? serialOf(o.nqn), namespaces: o.namespaces, listeners: o.listeners, ...(o.hosts === undefined ? {} : { hosts: o.hosts }) }],
       log,
       ...o.agent,
     });
@@ -124,6 +136,16 @@ export class UserspaceGateway {
       monSilentMs: Math.round(monSilentMs),
       awaitingData: this.#target.connections().reduce((sum, connection) => sum + connection.awaitingData, 0),
     };
+  }
+
+  /** Emits the present state, whether it has changed or not. */
+  announce(): void {
+    this.#publisher.publish(true);
+  }
+
+  /** What does its I/O has ended; `ended` settles with `store-lost`. */
+  reportStoreLost(detail: string): void {
+    this.#agent.reportStoreLost(detail);
   }
 
   /** As an operator's listener delete: resets the hosts' connections, see GatewayAgent. */

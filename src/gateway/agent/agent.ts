@@ -15,7 +15,7 @@ import { Serving } from './serving.js';
  *
  *   created ──first own entry──▶ configuring ──listeners open──▶ serving
  *      └───────────────┬──────────────┴─────────────┬──────────────┘
- *                      ▼ failed over, monitor silent, fenced, stopped
+ *                      ▼ failed over, monitor silent, fenced, store lost, stopped
  *                    ended (all groups inaccessible, listeners gone by reset)
  *
  * An ended agent is not started again: the process that it runs in exits and comes back as a new
@@ -104,10 +104,8 @@ export class GatewayAgent {
   /** A subsystem that is added while the gateway runs; served at once with the known state of each group. */
   async addSubsystem(subsystem: AgentSubsystem): Promise<void> {
     const index = this.#own?.groupIndex;
-    if (this.#phase !== 'serving' || index === undefined) {
-      this.#subsystems.push(subsystem);
-      return;
-    }
+    this.#subsystems.push(subsystem);
+    if (this.#phase !== 'serving' || index === undefined) return;
     await this.#serving.add(subsystem, index, () => this.#applier.applyKnownTo(subsystem.nqn));
     this.#changed();
   }
@@ -131,6 +129,11 @@ export class GatewayAgent {
   reportFenced(): void {
     if (this.#o.onFenced === 'stay') this.#log('fenced by the store; staying, every I/O reports a path error');
     else this.#end('fenced', 'the store has blocklisted this gateway');
+  }
+
+  /** What does this gateway's I/O has ended: nothing it serves can be answered any more. */
+  reportStoreLost(detail: string): void {
+    this.#end('store-lost', detail);
   }
 
   /** Stops serving and ends with reason `stopped`. */
@@ -163,7 +166,7 @@ export class GatewayAgent {
       let subsystems: BeaconSubsystem[] = [];
       if (this.#phase === 'serving') {
         try {
-          subsystems = beaconSubsystems(await this.#control.describe(), this.#o.nonce);
+          subsystems = beaconSubsystems(await this.#control.describe(), (nqn, nsid) => this.#nonceOf(nqn, nsid));
           this.#served = subsystems;
           availability = 'AVAILABLE';
         } catch (error) {
@@ -189,6 +192,15 @@ export class GatewayAgent {
     } finally {
       this.#beaconing = false;
     }
+  }
+
+  #nonceOf(nqn: string, nsid: number): string {
+    const { nonce } = this.#o;
+    if (typeof nonce === 'string') return nonce;
+    const namespace = this.#subsystems.find((subsystem) => subsystem.nqn === nqn)?.namespaces.find((each) => each.nsid === nsid);
+    // A beacon without it would leave the namespace unfenced.
+    if (namespace === undefined) throw new Error(`the store client of namespace ${nsid} of ${nqn} is not known`);
+    return nonce(namespace.image);
   }
 
   #onMap(map: GatewayMap): void {

@@ -8,6 +8,8 @@ export interface AgentSubsystem {
   serial: string;
   namespaces: ControlNamespace[];
   listeners: ControlListener[];
+  /** Host NQNs that may connect. Absent: any. */
+  hosts?: readonly string[];
 }
 
 /**
@@ -17,10 +19,11 @@ export interface AgentSubsystem {
  * - `failed-over`: the monitor no longer counts this gateway in, or has given its groups away.
  * - `monitor-silent`: no first map within `connectPanicMs`, or none at all for `disconnectPanicMs`.
  * - `fenced`: the store has blocklisted this gateway's client.
+ * - `store-lost`: what does this gateway's I/O has ended, and its client with it.
  * - `control-failed`: the data plane refused the configuration.
  * - `stopped`: `stop()` was called.
  */
-export type AgentEndReason = 'failed-over' | 'monitor-silent' | 'fenced' | 'control-failed' | 'stopped';
+export type AgentEndReason = 'failed-over' | 'monitor-silent' | 'fenced' | 'store-lost' | 'control-failed' | 'stopped';
 
 export interface AgentEnd { reason: AgentEndReason; detail: string }
 
@@ -60,8 +63,11 @@ export interface GatewayAgentOptions {
   timers: Pick<LabTimers, 'scale' | 'beaconMs' | 'connectPanicMs' | 'disconnectPanicMs'>;
   /** Resolves once the store client has seen this epoch, so that no write older than its blocklist can land. */
   waitForStoreEpoch: (epoch: number) => Promise<void>;
-  /** Address of the store client, `ip:port/nonce`: what the monitor blocklists when it fails this gateway over. */
-  nonce: string;
+  /**
+   * Address of the store client, `ip:port/nonce`: what the monitor blocklists when it fails this gateway over. A store that has a
+   * client for each image names that of the image.
+   */
+  nonce: string | ((image: string) => string);
   subsystems: AgentSubsystem[];
   /**
    * For this long after `start` one map that would mean "failed over" is ignored: it may be about the

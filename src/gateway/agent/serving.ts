@@ -26,7 +26,7 @@ export class Serving {
   /** Subsystem, then namespaces, then listeners: a host that gets in must see a complete subsystem. */
   async add(subsystem: AgentSubsystem, groupIndex: number, beforeListeners?: () => Promise<void>): Promise<void> {
     if (this.#ended) return;
-    await this.#control.addSubsystem({ nqn: subsystem.nqn, serial: subsystem.serial, groupIndex });
+    await this.#control.addSubsystem({ nqn: subsystem.nqn, serial: subsystem.serial, groupIndex, ...(subsystem.hosts === undefined ? {} : { hosts: subsystem.hosts }) });
     this.#nqns.push(subsystem.nqn);
     for (const namespace of subsystem.namespaces) {
       if (this.#isEnded()) return;

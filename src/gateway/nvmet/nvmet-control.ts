@@ -97,7 +97,8 @@ export class NvmetControl implements GatewayControl {
     };
   }
 
-  async addSubsystem({ nqn, serial, groupIndex }: ControlSubsystem): Promise<void> {
+  async addSubsystem({ nqn, serial, groupIndex, hosts }: ControlSubsystem): Promise<void> {
+    if (hosts !== undefined) throw new PathproofError('NVMET', `${nqn}: this driver lets any host in`);
     // Left behind by an incarnation that is not gone yet: to share it would be to share its client.
     if (this.#fs.exists('subsystems', nqn)) throw new PathproofError('NVMET_EXISTS', `the kernel has the subsystem ${nqn} already`, { hint: 'an earlier gateway has not been cleaned up' });
     const { min, max } = cntlidRange(groupIndex);

@@ -30,9 +30,9 @@ export class UserspaceControl implements GatewayControl {
     };
   }
 
-  async addSubsystem({ nqn, serial, groupIndex }: ControlSubsystem): Promise<void> {
+  async addSubsystem({ nqn, serial, groupIndex, hosts }: ControlSubsystem): Promise<void> {
     const { min, max } = cntlidRange(groupIndex);
-    this.#target.addSubsystem({ nqn, serial, cntlidMin: min, cntlidMax: max });
+    this.#target.addSubsystem({ nqn, serial, cntlidMin: min, cntlidMax: max, ...(hosts === undefined ? {} : { allowedHosts: hosts }) });
   }
 
   async removeSubsystem(nqn: string): Promise<void> {

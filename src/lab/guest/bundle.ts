@@ -5,6 +5,9 @@ import { build } from 'esbuild';
 /** The programs that run in guests; each is the file of that name in this folder. */
 export const guestEntries = ['gateway', 'host'] as const;
 export type GuestEntry = (typeof guestEntries)[number];
+/** And in containers that cephadm deploys. */
+export const containerEntries = ['cephadm-gateway'] as const;
+export type ContainerEntry = (typeof containerEntries)[number];
 
 export interface GuestBundle { code: string; sha256: string }
 
@@ -13,7 +16,7 @@ export interface GuestBundle { code: string; sha256: string }
  * node_modules, and one file is read and compiled faster than two hundred. Works from the TypeScript
  * sources and from the compiled ones. Equal sources give equal bytes.
  */
-export async function bundleGuestEntry(entry: GuestEntry): Promise<GuestBundle> {
+export async function bundleGuestEntry(entry: GuestEntry | ContainerEntry): Promise<GuestBundle> {
   const own = fileURLToPath(import.meta.url);
   const result = await build({
     entryPoints: [fileURLToPath(new URL(`./${entry}${own.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))],

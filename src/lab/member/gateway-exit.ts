@@ -3,7 +3,7 @@ import type { MemberContext } from './protocol.js';
 
 /** How a gateway's process exits after each way in which a gateway ends; the lab tells them apart by it. */
 export const gatewayExitCodes: Record<AgentEndReason, number> = {
-  'stopped': 0, 'control-failed': 1, 'failed-over': 10, 'monitor-silent': 11, 'fenced': 12,
+  'stopped': 0, 'control-failed': 1, 'failed-over': 10, 'monitor-silent': 11, 'fenced': 12, 'store-lost': 13,
 };
 /** `onEnding` of a gateway's agent in a process of its own: tells the lab that the process is about to end, and why. */
 export function tellEnding(name: string, context: MemberContext): (end: AgentEnd) => void {

@@ -38,6 +38,7 @@ export class RealMonCluster {
   readonly #inside: string;
   readonly #auth: 'none' | 'cephx';
   readonly #processes: (ChildProcess | undefined)[] = [];
+  readonly #daemons: ChildProcess[] = [];
   readonly #sessions: CephMonSession[] = [];
   readonly #registration: LabRegistration;
   #adminKey: string | undefined;
@@ -115,30 +116,53 @@ export class RealMonCluster {
   }
 
   startMon(i: number): void {
-    const log = openSync(this.#path(`mon.${mons[i]!}.out`), 'a');
-    const { file, args } = chrootCommand(this.#root, 'ceph-mon', ['-i', mons[i]!, '-f', '-c', `${this.#inside}/ceph.conf`]);
-    const child = spawn(file, args, { stdio: ['ignore', log, log] });
-    closeSync(log);
-    this.#processes[i] = child;
-    const { pid } = child;
-    if (pid === undefined) return;
-    this.#registration.add(`mon.${mons[i]!}`, pid);
-    child.once('exit', () => this.#registration.removePid(pid));
+    this.#processes[i] = this.#spawn(`mon.${mons[i]!}`, 'ceph-mon', ['-i', mons[i]!, '-f', '-c', this.inside('ceph.conf')]);
+  }
+
+  /** Starts a further program of the root file system, e.g. an OSD; ended by `stop`. What it says goes to the file `NAME.out` of the cluster's folder. */
+  startDaemon(name: string, program: string, args: readonly string[]): ChildProcess {
+    const child = this.#spawn(name, program, args);
+    this.#daemons.push(child);
+    return child;
+  }
+
+  /** Runs a program of the root file system that ends by itself. Rejects with an infra error (TOOL_FAILED). */
+  run(program: string, args: readonly string[]): Promise<void> {
+    return runInRoot(this.#root, program, args);
+  }
+
+  /** A file of the cluster's folder as the programs in the root file system see it. */
+  inside(name: string): string {
+    return `${this.#inside}/${name}`;
+  }
+
+  /** The same file as this process sees it. */
+  outside(name: string): string {
+    return this.#path(name);
   }
 
   /** SIGKILL by default, as a crash; resolves when the process is gone. */
   async stopMon(i: number, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#processes[i];
     this.#processes[i] = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    await gone;
+    if (child !== undefined) await end(child, signal);
   }
 
   /** SIGSTOP and SIGCONT: the kernel still acknowledges TCP, but nobody reads. */
   pauseMon(i: number, paused: boolean): void {
     this.#processes[i]!.kill(paused ? 'SIGSTOP' : 'SIGCONT');
+  }
+
+  #spawn(name: string, program: string, programArgs: readonly string[]): ChildProcess {
+    const log = openSync(this.#path(`${name}.out`), 'a');
+    const { file, args } = chrootCommand(this.#root, program, programArgs);
+    const child = spawn(file, args, { stdio: ['ignore', log, log] });
+    closeSync(log);
+    const { pid } = child;
+    if (pid === undefined) return child;
+    this.#registration.add(name, pid);
+    child.once('exit', () => this.#registration.removePid(pid));
+    return child;
   }
 
   log(i: number): string {
@@ -147,6 +171,8 @@ export class RealMonCluster {
 
   async stop(): Promise<void> {
     await Promise.all(this.#sessions.map((session) => session.close()));
+    // Daemons first: without their monitors they only wait.
+    await Promise.all(this.#daemons.map((child) => end(child, 'SIGKILL')));
     await Promise.all(this.#processes.map((_, i) => this.stopMon(i)));
     if (process.env['PATHPROOF_KEEP'] === undefined) rmSync(this.#path('.'), { recursive: true, force: true });
     this.#registration.close();
@@ -218,6 +244,14 @@ export class RealMonCluster {
   #path(name: string): string {
     return join(this.#root, this.#inside, name);
   }
+}
+
+/** Resolves when it is gone. */
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  await gone;
 }
 
 /** Ports that were free a moment ago: ceph-mon cannot be told 0. */

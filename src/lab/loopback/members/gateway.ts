@@ -58,7 +58,7 @@ runMember('gateway', async (rawConfig, context) => {
   const monitor = connectEmbeddedMonitor({ ...config.monitor, entity: store.address, log: (line) => context.log(line) });
   const gateway = new UserspaceGateway({
     name, pool, group, nqn, namespaces, timers, monitor, store, defects, incarnation,
-    listener: { ...bind, ...(advertised === undefined ? {} : { advertised }) },
+    listeners: [{ ...bind, ...(advertised === undefined ? {} : { advertised }) }],
     target: { allowHeaderDigest: digests.header, allowDataDigest: digests.data, ioQueuesMax },
     agent: { onFenced, onEnding: tellEnding(name, context) },
     onState: (state) => context.emit(state),

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { messageOf, usageError } from '../util/errors.js';
 
-/** The key of an entity in a keyring file, as ceph-authtool writes them. Throws KEYRING; no message has a key in it. */
-export function keyFromKeyring(file: string, entity: string): string {
+/** The key of an entity in a keyring file, as ceph-authtool writes them. Throws KEYRING; no message has a key in it. `hint`: what to do if it has none. */
+export function keyFromKeyring(file: string, entity: string, hint = 'name the entity with --name'): string {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -15,5 +15,5 @@ export function keyFromKeyring(file: string, entity: string): string {
     const key = /^\s*key\s*=\s*"?([A-Za-z0-9+/=]+)"?\s*$/.exec(line)?.[1];
     if (section === entity && key !== undefined) return key;
   }
-  throw usageError('KEYRING', `the keyring ${file} has no key of ${entity}`, 'name the entity with --name');
+  throw usageError('KEYRING', `the keyring ${file} has no key of ${entity}`, hint);
 }
