@@ -6,10 +6,8 @@ import { daemonImage, gatewayImage } from './host-files.js';
 export interface ClusterSpec {
   pool: string;
   group: string;
-  /** Names of the hosts on which a gateway can be placed. */
+  /** Names of the hosts on which gateways are placed. */
   gatewayHosts: readonly string[];
-  /** Those on which one is placed at the start. */
-  placed: readonly string[];
   images: readonly { name: string; megabytes: number }[];
   /** Size of the only OSD's file, MB; sparse. */
   osdMegabytes: number;

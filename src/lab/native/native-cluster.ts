@@ -53,13 +53,21 @@ export class NativeCluster {
     }
     step('OSD');
     const [device] = await loopsOf(this.#machines.osdFile);
-    await this.ceph(`orch daemon add osd ${cephHost}:${device} --method raw`, { timeoutMs: bootstrapMaxMs });
-    await this.#until('the OSD is up', async () => (JSON.parse(await this.ceph('osd stat -f json')) as { num_up_osds: number }).num_up_osds === 1);
+    // It returns long after the OSD is up, and leaves a specification that the orchestrator would try again and again by LVM.
+    const added = this.ceph(`orch daemon add osd ${cephHost}:${device} --method raw`, { timeoutMs: bootstrapMaxMs });
+    const up = this.#until('the OSD is up', async () => (JSON.parse(await this.ceph('osd stat -f json')) as { num_up_osds: number }).num_up_osds === 1);
+    await Promise.race([up, added.then(() => up)]);
+    added.catch(() => undefined);
+    await this.#until('the OSD’s specification is unmanaged', async () => {
+      await this.ceph('orch set-unmanaged osd.default');
+      return true;
+    });
     step('pool and images');
     await this.ceph(`osd pool create ${spec.pool}`);
     await this.#cli(`rbd pool init ${spec.pool}`);
     for (const { name, megabytes } of spec.images) await this.#cli(`rbd create --size ${megabytes}M --image-feature layering ${spec.pool}/${name}`);
     await this.ceph('crash archive-all', { okCodes: 'any' });
+    await added.catch(() => undefined);
   }
 
   /** After a start from a stopped cluster's folders. */

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { infraError } from '../../util/errors.js';
 import { cgroupMount } from '../machine-parts.js';
@@ -26,6 +26,8 @@ export interface NativeMachinesOptions {
 /** The folder in which all of a lab's hosts keep what outlives their power; with the OSD's file, it is the whole cluster. */
 export const hostsFolder = 'hosts';
 export const osdFileName = 'osd.img';
+
+const logsMaxMs = 20_000;
 
 /** Native hosts, networks and the OSD's loop device of one lab. */
 export class NativeMachines {
@@ -93,6 +95,19 @@ export class NativeMachines {
     const ceph = this.hosts.get(cephHost);
     await Promise.all([...this.hosts.values()].filter((host) => host !== ceph).map((host) => host.stop()));
     await ceph?.stop();
+  }
+
+  /** The journals of all hosts that are on, as text. Never throws: logs must not hide why they are wanted. */
+  async collectLogs(logDir: string): Promise<void> {
+    await Promise.all([...this.hosts.values()].map(async (host) => {
+      if (host.pid === undefined) return;
+      try {
+        const { stdout } = await host.exec('journalctl --no-pager -o short-iso-precise', { timeoutMs: logsMaxMs });
+        writeFileSync(join(logDir, `${host.name}.journal.log`), stdout);
+      } catch {
+        // See above.
+      }
+    }));
   }
 
   /** A control group of the lab for programs of this machine. */
