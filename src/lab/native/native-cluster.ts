@@ -11,10 +11,10 @@ import type { NativeMachines } from './native-machines.js';
 import { parseOrchPs, type OrchDaemon } from './orchestrator.js';
 
 const bootstrapMaxMs = 300_000;
-const commandMaxMs = 60_000;
+const commandMaxMs = 120_000;
 /** Monitor, manager, orchestrator and OSD after their host was switched on. */
-const readyMaxMs = 120_000;
-const deployMaxMs = 90_000;
+const readyMaxMs = 240_000;
+const deployMaxMs = 240_000;
 const pollMs = 300;
 const cliName = 'pathproof-cli';
 
@@ -92,9 +92,9 @@ export class NativeCluster {
     await this.ceph('orch apply -i -', { input: gatewayServiceYaml(this.#spec, hosts, options) });
   }
 
-  /** The gateways' daemons by cephadm's word, looked at now. */
+  /** The gateways' daemons by cephadm's word. */
   async gateways(): Promise<OrchDaemon[]> {
-    return parseOrchPs(await this.ceph(`orch ps --service_name ${serviceName(this.#spec)} --refresh -f json`));
+    return parseOrchPs(await this.ceph(`orch ps --service_name ${serviceName(this.#spec)} -f json`));
   }
 
   /** Resolves when cephadm has a daemon that runs on each of these hosts, and the monitor knows its gateway. */

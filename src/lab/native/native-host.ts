@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { sleep } from '../../util/clock.js';
@@ -40,20 +40,18 @@ const pollMs = 100;
 const saidLines = 12;
 
 /** The folders of a host, and what has to be in them before it boots for the first time. */
-export function prepareHostDir(dir: string, name: string, files: readonly { path: string; text: string; mode?: number }[]): void {
+export function prepareHostDir(dir: string, name: string, files: readonly { path: string; text: string }[]): void {
   for (const folder of ['upper/etc', 'work', 'root', 'containers', 'ceph', 'run']) mkdirSync(join(dir, folder), { recursive: true });
   const all = [
     { path: '/etc/hostname', text: `${name}\n` },
     { path: '/etc/machine-id', text: `${createHash('sha256').update(dir).update(name).digest('hex').slice(0, 32)}\n` },
     ...files,
   ];
-  for (const { path, text, mode } of all as { path: string; text: string; mode?: number }[]) {
+  for (const { path, text } of all) {
     const target = join(dir, 'upper', path);
-    mkdirSync(join(target, '..'), { recursive: true });
-    writeFileSync(target, text, { mode: mode ?? 0o644 });
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
   }
-  // sshd refuses keys of a home that others may write.
-  if (existsSync(join(dir, 'upper/root'))) for (const [folder, mode] of [['upper/root', 0o700], ['upper/root/.ssh', 0o700]] as const) if (existsSync(join(dir, folder))) chmodSync(join(dir, folder), mode);
 }
 
 /**
