@@ -1,9 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
-import { addressOf, fabricNames, networkOf, prefixLength, macOf } from '../qemu/network.js';
+import { addressOf, fabricNames, macOf, prefixLength } from '../qemu/network.js';
 import { inCgroup, makeCgroup } from './cgroup-spawn.js';
 
 const startMaxMs = 10_000;
@@ -23,18 +23,16 @@ export async function inNetworkOf(pid: number, script: string): Promise<string> 
 export class NetworkHolder {
   readonly name: string;
   readonly pid: number;
-  readonly #child: ChildProcess;
 
-  private constructor(name: string, child: ChildProcess) {
+  private constructor(name: string, pid: number) {
     this.name = name;
-    this.#child = child;
-    this.pid = child.pid!;
+    this.pid = pid;
   }
 
   static async start(labCgroup: string, name: string): Promise<NetworkHolder> {
     const cgroup = makeCgroup(labCgroup, `net-${name}`);
     const { file, args } = inCgroup(cgroup, ['unshare', '--net', '--', '/bin/sh', '-c', 'ip link set lo up && echo up && exec sleep infinity']);
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
     child.on('error', () => undefined);
     child.unref();
     const timeout = new AbortController();
@@ -46,16 +44,12 @@ export class NetworkHolder {
     timeout.abort();
     child.stdout.destroy();
     if (!up) throw infraError('NETWORK', `no network namespace for ${name}`, { hint: 'see `pathproof doctor --lab native`' });
-    return new NetworkHolder(name, child);
+    return new NetworkHolder(name, child.pid!);
   }
 
   /** The command line that runs a program in it. */
   command(program: readonly string[]): string[] {
     return ['nsenter', '--target', String(this.pid), '--net', '--', ...program];
-  }
-
-  end(): void {
-    this.#child.kill('SIGKILL');
   }
 }
 
@@ -98,18 +92,9 @@ export class Fabrics {
     }
   }
 
-  /** The port of the switch that leads to a node: off, nothing passes in either direction, and nobody is told. */
-  async setPort(node: string, up: boolean): Promise<void> {
-    for (const fabric of fabricNames.slice(0, this.#count)) await inNetworkOf(this.#switch.pid, `ip link set ${node}-${fabric} ${up ? 'up' : 'down'}`);
-  }
-
   /** Lines of /etc/hosts for these nodes. */
   static hostsFile(nodes: readonly string[]): string {
     return ['127.0.0.1 localhost', ...nodes.map((node) => `${addressOf('a', node)} ${node}`), ''].join('\n');
-  }
-
-  get networks(): string[] {
-    return fabricNames.slice(0, this.#count).map(networkOf);
   }
 }
 

@@ -1,8 +1,7 @@
 import { existsSync, openSync, ftruncateSync, closeSync, statSync } from 'node:fs';
-import { execa } from 'execa';
 import { infraError } from '../../util/errors.js';
 import { loopsOf } from '../machine-parts.js';
-import { findProgram, runTool } from '../qemu/tools.js';
+import { runTool } from '../qemu/tools.js';
 
 /** A sparse file of this size, unless it is there. */
 export function makeSparseFile(file: string, bytes: number): void {
@@ -23,8 +22,4 @@ export async function attachLoop(file: string): Promise<{ name: string; major: n
   const { rdev } = statSync(path);
   // makedev(3): the low 8 bits of both numbers, as far as loop devices need it.
   return { name, major: (rdev >> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >> 12) & 0xfff00) };
-}
-
-export async function detachLoop(file: string): Promise<void> {
-  for (const device of await loopsOf(file)) await execa(findProgram('losetup') ?? 'losetup', ['--detach', device], { reject: false });
 }

@@ -156,12 +156,6 @@ export class NativeGateway implements GatewayNode {
     return exitCode === 0;
   }
 
-  /** The container's id by podman's word; undefined: none runs. */
-  async containerId(): Promise<string | undefined> {
-    const { stdout } = await this.#o.host.exec('podman ps --quiet --no-trunc --filter name=nvmeof', { okCodes: 'any' });
-    return stdout.trim() === '' ? undefined : stdout.trim().split('\n')[0];
-  }
-
   /** Lets go of the program; it goes on. */
   detach(): void {
     this.#detached = true;

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -82,11 +82,6 @@ export class NativeHost {
     return isPopulated(this.cgroup);
   }
 
-  /** Where the host's file is seen on this machine while the host is on. */
-  path(inside: string): string {
-    return join(`/proc/${this.#up()}/root`, inside);
-  }
-
   /** Switches it on; resolves when systemd was started, not when its services run. An infra error (HOST_START) otherwise. */
   async start(): Promise<void> {
     if (this.running()) return;
@@ -151,17 +146,6 @@ export class NativeHost {
     const cgroup = makeCgroup(this.cgroup, 'lab-exec');
     const enter = ['nsenter', '--target', String(pid), '--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root', '--wdns=/root', '--'];
     return inCgroup(cgroup, [...enter, '/usr/bin/env', '-i', 'HOME=/root', 'LANG=C.UTF-8', 'TERM=dumb', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...program]);
-  }
-
-  /** A local name for a unix socket of the host, which other code connects to. */
-  forward(local: string, inside: string): Promise<void> {
-    try {
-      unlinkSync(local);
-    } catch {
-      // There was none.
-    }
-    symlinkSync(this.path(inside), local);
-    return Promise.resolve();
   }
 
   /** Stands still as a whole: every process of it is frozen (cgroup.freeze); its sockets stay. */

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { parseEndpoint } from '../qemu/network.js';
@@ -20,7 +20,6 @@ const startMaxMs = 15_000;
 export class Relays {
   readonly #cgroup: string;
   readonly #pid: () => number;
-  readonly #children: ChildProcess[] = [];
 
   /** `pid`: a process of the network. `cgroup`: the relays'. */
   constructor(cgroup: string, pid: () => number) {
@@ -35,7 +34,6 @@ export class Relays {
     const child = spawn(file, args, { stdio: 'ignore', detached: true });
     child.on('error', () => undefined);
     child.unref();
-    this.#children.push(child);
     const deadline = Date.now() + startMaxMs;
     for (;;) {
       try {
@@ -46,9 +44,5 @@ export class Relays {
         await sleep(50);
       }
     }
-  }
-
-  end(): void {
-    for (const child of this.#children) child.kill('SIGKILL');
   }
 }
