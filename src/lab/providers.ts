@@ -1,5 +1,6 @@
 import type { LabKind } from '../plan/types.js';
 import { LoopbackProvider } from './loopback/provider.js';
+import { NativeProvider } from './native/provider.js';
 import type { LabProvider } from './provider.js';
 import { QemuProvider } from './qemu/provider.js';
 
@@ -13,6 +14,7 @@ export interface ProviderOptions {
 const providers: Record<LabKind, (options: ProviderOptions) => LabProvider> = {
   loopback: () => new LoopbackProvider(),
   qemu: (options) => new QemuProvider(options),
+  native: (options) => new NativeProvider(options),
 };
 
 export function openProvider(lab: LabKind, options: ProviderOptions = {}): LabProvider {

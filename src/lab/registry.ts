@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import { sleep } from '../util/clock.js';
+import { isPopulated, machinePartsSchema, removeMachineParts, type MachineParts } from './machine-parts.js';
 import { isSameProcess, processStartTime } from './process-identity.js';
 
 /**
@@ -20,6 +21,8 @@ const recordSchema = z.object({
   members: z.array(z.object({ name: z.string(), pid: z.number(), startTime: z.string() })),
   /** Left up on purpose when its harness ended: only `lab down` ends it. */
   kept: z.boolean().default(false),
+  /** Of a lab of namespaces; recorded before they are made. */
+  parts: machinePartsSchema.optional(),
 });
 export type LabRecord = z.infer<typeof recordSchema>;
 
@@ -47,8 +50,9 @@ export class LabRegistration {
 
   /** Takes over the record of a lab that was left up: it is this process's until it is kept again. */
   static adopt(kept: Leftover): LabRegistration {
-    const { lab, runDir, scratch } = kept.record;
+    const { lab, runDir, scratch, parts } = kept.record;
     const registration = new LabRegistration(lab, runDir, scratch, kept.alive);
+    if (parts !== undefined) registration.addParts(parts);
     rmSync(kept.file, { force: true });
     return registration;
   }
@@ -63,6 +67,17 @@ export class LabRegistration {
   removePid(pid: number): void {
     this.#record.members = this.#record.members.filter((m) => m.pid !== pid);
     this.#write();
+  }
+
+  /** What is about to be made on this machine. */
+  addParts(more: Partial<MachineParts>): void {
+    const { cgroups = [], loopFiles = [] } = this.#record.parts ?? {};
+    this.#record.parts = { cgroups: [...new Set([...cgroups, ...(more.cgroups ?? [])])], loopFiles: [...new Set([...loopFiles, ...(more.loopFiles ?? [])])] };
+    this.#write();
+  }
+
+  get parts(): MachineParts {
+    return this.#record.parts ?? { cgroups: [], loopFiles: [] };
   }
 
   /** The lab outlives this process. */
@@ -119,6 +134,7 @@ export async function removeLab(leftover: Leftover): Promise<{ ended: string[] }
   while (leftover.alive.some(isSameProcess) && Date.now() < deadline) await sleep(20);
   const stuck = leftover.alive.filter(isSameProcess);
   if (stuck.length > 0) throw new Error(`still running after SIGKILL: ${stuck.map((m) => `${m.name} (pid ${m.pid})`).join(', ')}`);
+  if (leftover.record.parts !== undefined) ended.push(...await removeMachineParts(leftover.record.parts));
   forgetLab(leftover);
   return { ended };
 }
@@ -129,10 +145,15 @@ function forgetLab(leftover: Leftover): void {
   rmSync(leftover.file, { force: true });
 }
 
+/** Does anything of it run? */
+export function stillUp({ alive, record }: Leftover): boolean {
+  return alive.length > 0 || (record.parts?.cgroups.some(isPopulated) ?? false);
+}
+
 /** Ends what harnesses that no longer run left behind. Labs with a live harness, and those kept on purpose, are not touched. */
 export async function removeAbandonedLabs(): Promise<{ runDir: string; ended: string[] }[]> {
   const removed = [];
-  for (const leftover of findLabs().filter((l) => !l.harnessAlive && !(l.record.kept && l.alive.length > 0))) {
+  for (const leftover of findLabs().filter((l) => !l.harnessAlive && !(l.record.kept && stillUp(l)))) {
     removed.push({ runDir: leftover.record.runDir, ...(await removeLab(leftover)) });
   }
   return removed;

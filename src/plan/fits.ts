@@ -3,7 +3,7 @@ import type { Scenario } from './scenario.js';
 import type { LabKind } from './types.js';
 
 /** Labs whose host is our own initiator: it has namespaces, but no block devices of the kernel that fio could open. */
-const labsWithoutBlockDevices: readonly LabKind[] = ['loopback'];
+const labsWithoutBlockDevices: readonly LabKind[] = ['loopback', 'native'];
 
 /** Whether the lab's host shows namespaces as block devices of its kernel. */
 export function hasBlockDevices(lab: LabKind): boolean {

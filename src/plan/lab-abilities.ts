@@ -8,6 +8,9 @@ export const labAbilities: Readonly<Record<LabKind, readonly Ability[]>> = {
     'link.host-gateway', 'host.hold-write', 'store.hold',
   ],
   qemu: ['gateway.kill', 'gateway.stop', 'gateway.power', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor'],
+  native: [
+    'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway', 'host.hold-write',
+  ],
 };
 
 /** What the fault needs and the lab lacks; empty: it can be done there. */

@@ -13,6 +13,8 @@ export function nominalPlatform(lab: LabKind, machines: Partial<VirtualMachines>
   switch (lab) {
     case 'loopback':
       return { accel: 'native', emulationFactor: 1, fabrics: 1 };
+    case 'native':
+      return { accel: 'native', emulationFactor: 1, fabrics: 1 };
     case 'qemu':
       return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 2, machines: { ...defaultMachines, ...machines } };
   }

@@ -8,7 +8,7 @@ import { eventsOf } from './timeline.js';
  * there is nothing between two reports. A gap is time in which its event loop stood still; it sent no I/O then
  * either, so it cannot have used two paths at once.
  */
-const changeDrivenLabs: readonly string[] = ['loopback'];
+const changeDrivenLabs: readonly string[] = ['loopback', 'native'];
 /** A quarter of the beacon grace and of the keep-alive timeout still tells the steps of a failover apart. */
 export const lookGapShareOfTimers = 1 / 4;
 /**

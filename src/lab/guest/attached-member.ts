@@ -7,13 +7,13 @@ import { infraError, messageOf } from '../../util/errors.js';
 import { MemberRequests } from '../member/requests.js';
 import type { MemberMessage } from '../member/protocol.js';
 import { connectUnix } from '../qemu/unix-socket.js';
-import type { Ssh } from '../qemu/vm/ssh.js';
 import { aged, bestOf, refine, type ClockEstimate, type ClockSample } from './clock-estimate.js';
 import { guestSocketPath } from './member.js';
 
 export interface AttachOptions {
   name: string;
-  ssh: Ssh;
+  /** The node that it runs on. */
+  ssh: { forward(local: string, target: string): Promise<void>; exec(command: string, options: { okCodes: 'any' }): Promise<{ stdout: string }> };
   /** Folder for the local end of the socket; short. */
   dir: string;
   /** Each event with the bound of the error of its time, microseconds. */

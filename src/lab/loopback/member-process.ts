@@ -28,13 +28,14 @@ export class MemberProcess {
   readonly #requests: MemberRequests;
   #gone = false;
 
-  constructor(options: { name: string; entry: string; config: unknown; logFile: string; onEvent: (event: NodeEvent) => void }) {
+  constructor(options: { name: string; entry: string; config: unknown; logFile: string; onEvent: (event: NodeEvent) => void; /** A command that becomes the member's process, e.g. in a network namespace. */ within?: readonly string[] }) {
     this.name = options.name;
     this.#requests = new MemberRequests(options.name);
     this.logFile = options.logFile;
     const log = openSync(options.logFile, 'a');
     const { file, nodeOptions } = entryOf(options.entry);
-    const spawned = execa(process.execPath, [...nodeOptions, file, JSON.stringify(options.config)], {
+    const [program, ...args] = [...(options.within ?? []), process.execPath, ...nodeOptions, file, JSON.stringify(options.config)];
+    const spawned = execa(program!, args, {
       ipc: true, reject: false, buffer: false, serialization: 'json',
       stdio: ['ignore', log, log, 'ipc'],
       // Its own process group: a Ctrl-C in the terminal must reach the harness only.

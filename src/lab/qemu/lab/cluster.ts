@@ -30,7 +30,7 @@ export class ClusterSession {
     this.#relays = relays;
   }
 
-  static async open(ssh: Ssh, dir: string, access: ClusterAccess): Promise<ClusterSession> {
+  static async open(ssh: Pick<Ssh, 'forward'>, dir: string, access: ClusterAccess): Promise<ClusterSession> {
     const relays: Server[] = [];
     const mons = await Promise.all(access.monHosts.map(async (address, index) => {
       const local = join(dir, `mon${index}.fwd`);

@@ -1,0 +1,76 @@
+import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
+import { messageOf } from '../../util/errors.js';
+import { cgroupMount } from '../machine-parts.js';
+import { cacheDir } from '../qemu/cache.js';
+import { judgeProgram, summarize, type DoctorReport, type Finding } from '../qemu/doctor.js';
+import { findMirror } from '../qemu/image/mirror.js';
+import { findProgram } from '../qemu/tools.js';
+import { cachedNativeImages, nativeBuildNeedsBytes } from './images.js';
+import { nativeRecipe, type NativeRecipe } from './recipe.js';
+
+/** Of this machine only: cephadm, podman, systemd and Ceph are in the images. */
+const programs = [
+  { program: 'unshare', package: 'util-linux', why: 'makes the namespaces of the hosts' },
+  { program: 'nsenter', package: 'util-linux', why: 'runs programs in them' },
+  { program: 'losetup', package: 'mount', why: 'makes the OSD’s block device' },
+  { program: 'ip', package: 'iproute2', why: 'makes the lab’s networks' },
+  { program: 'tar', package: 'tar', why: 'unpacks the images' },
+  { program: 'mmdebstrap', package: 'mmdebstrap', why: 'builds the images from Debian packages' },
+] as const;
+
+/** cgroup.kill, by which a lab is ended whole, came with Linux 5.14. */
+const kernelMin = [5, 14] as const;
+
+/** Is a kernel release (uname -r) at least `kernelMin`? */
+export function kernelSuffices(release: string): boolean {
+  const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
+  return major > kernelMin[0] || (major === kernelMin[0] && minor >= kernelMin[1]);
+}
+
+export async function examineNativeLab(recipe: NativeRecipe = nativeRecipe()): Promise<DoctorReport> {
+  const findings: Finding[] = programs.map((each) => judgeProgram(each, findProgram(each.program)));
+  const isRoot = process.getuid?.() === 0;
+  findings.push({ what: 'root', state: isRoot ? 'found' : 'missing', detail: isRoot ? 'yes' : 'it makes namespaces, mounts and loop devices of the machine' });
+  findings.push(...machineFindings());
+  const images = cachedNativeImages(recipe);
+  if (images !== undefined) {
+    const { packages, builtAt } = images.manifest;
+    findings.push({ what: 'images', state: 'found', detail: `Debian ${recipe.suite}, Ceph ${packages['ceph-mon'] ?? 'none'}, cephadm ${packages['cephadm'] ?? 'none'}, podman ${packages['podman'] ?? 'none'}, built ${builtAt.slice(0, 10)}` });
+  } else {
+    findings.push({ what: 'images', state: 'note', detail: `Debian ${recipe.suite}: not built yet (about 2 minutes at the next start)` });
+    findings.push(spaceFinding(), await mirrorFinding());
+  }
+  return summarize('native', findings, null);
+}
+
+function machineFindings(): Finding[] {
+  if (process.platform !== 'linux') return [{ what: 'Linux', state: 'missing', detail: process.platform }];
+  const release = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
+  const groups = cgroupMount();
+  const filesystems = readFileSync('/proc/filesystems', 'utf8').split(/\s+/);
+  return [
+    { what: 'kernel', state: kernelSuffices(release) ? 'found' : 'missing', detail: `${release} (${kernelMin.join('.')} or newer is needed)` },
+    { what: 'control groups v2', state: groups === undefined ? 'missing' : 'found', detail: groups ?? 'not mounted below /sys/fs/cgroup' },
+    { what: 'overlayfs', state: filesystems.includes('overlay') ? 'found' : 'missing', detail: filesystems.includes('overlay') ? 'yes' : 'the kernel has no overlay file system (modprobe overlay)' },
+    { what: 'loop devices', state: existsSync('/dev/loop-control') ? 'found' : 'missing', detail: existsSync('/dev/loop-control') ? '/dev/loop-control' : 'no /dev/loop-control (modprobe loop)' },
+  ];
+}
+
+function spaceFinding(): Finding {
+  try {
+    mkdirSync(cacheDir(), { recursive: true });
+    const { bavail, bsize } = statfsSync(cacheDir());
+    const gigabytes = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(1)} GB`;
+    return { what: 'cache folder', state: bavail * bsize >= nativeBuildNeedsBytes ? 'found' : 'missing', detail: `${cacheDir()}: ${gigabytes(bavail * bsize)} free (${gigabytes(nativeBuildNeedsBytes)} needed to build the images)` };
+  } catch (error) {
+    return { what: 'cache folder', state: 'missing', detail: messageOf(error) };
+  }
+}
+
+async function mirrorFinding(): Promise<Finding> {
+  try {
+    return { what: 'Debian mirror', state: 'found', detail: (await findMirror()).replace(/\/\/[^/@]*@/, '//') };
+  } catch (error) {
+    return { what: 'Debian mirror', state: 'missing', detail: messageOf(error) };
+  }
+}

@@ -1,0 +1,275 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Ability } from '../../fault/specs.js';
+import type { EventBody, NodeEvent } from '../../history/events.js';
+import { journalFileName } from '../../history/journal-source.js';
+import { MonitorWatch } from '../../observe/monitor-watch.js';
+import { labAbilities } from '../../plan/lab-abilities.js';
+import type { Plan } from '../../plan/types.js';
+import { sleep } from '../../util/clock.js';
+import { infraError, messageOf, PathproofError } from '../../util/errors.js';
+import { parseNvmeGwShow } from '../../monitor/show-parser.js';
+import { LoopbackHost } from '../loopback/host-node.js';
+import { MemberProcess } from '../loopback/member-process.js';
+import { removeMachineParts } from '../machine-parts.js';
+import type { LabOptions } from '../provider.js';
+import { ClusterSession } from '../qemu/lab/cluster.js';
+import { parseBlocklist, parseOsdEpoch, StoreWatch } from '../qemu/lab/store-watch.js';
+import { addressOf } from '../qemu/network.js';
+import { LabRegistration } from '../registry.js';
+import type { Lab, MonitorNode, Product, StoreNode } from '../types.js';
+import { cephHost, serviceName, type ClusterSpec } from './cluster-spec.js';
+import { withPlanNames } from './gateway-names.js';
+import type { NativeImages } from './images.js';
+import { labsDir } from './labs-dir.js';
+import { NativeCluster } from './native-cluster.js';
+import { NativeGateway } from './native-gateway.js';
+import { NativeLinks } from './native-links.js';
+import { hostsFolder, NativeMachines } from './native-machines.js';
+import { gatewayPort, installGatewayProgram, servedOf } from './programs.js';
+import { Relays } from './relay.js';
+import type { ClusterSnapshot } from './snapshot.js';
+
+export interface NativeLabOptions extends LabOptions {
+  plan: Plan;
+  images: NativeImages;
+  spec: ClusterSpec;
+  snapshot: ClusterSnapshot;
+}
+
+const attachMaxMs = 60_000;
+const servingMaxMs = 60_000;
+const monitorPeriodMs = 100;
+const storePeriodMs = 500;
+
+/**
+ * A lab of native hosts for one run: the cluster's folders are copied from the snapshot, its hosts are switched on, and
+ * cephadm deploys the gateways. Nothing of an earlier run is in it, and everything ends with it.
+ *
+ * ```
+ *   host1 (netns: our initiator) ──┐
+ *   gw1, gw2 (systemd, podman) ────┼── bridge in a namespace
+ *   ceph (mon, mgr, osd) ──────────┘
+ * ```
+ */
+export class NativeLab implements Lab {
+  readonly abilities: ReadonlySet<Ability> = new Set(labAbilities.native);
+  readonly gateways = new Map<string, NativeGateway>();
+  readonly hosts = new Map<string, LoopbackHost>();
+  readonly broken: Promise<string>;
+  readonly links = new NativeLinks((name) => this.#up(this.#machines).host(name));
+  readonly #o: NativeLabOptions;
+  #machines: NativeMachines | undefined;
+  #cluster: NativeCluster | undefined;
+  #session: ClusterSession | undefined;
+  #registration: LabRegistration | undefined;
+  #dir: string | undefined;
+  readonly #members: MemberProcess[] = [];
+  #monitorWatch: MonitorWatch | undefined;
+  #storeWatch: StoreWatch | undefined;
+  #breakLab: (reason: string) => void = () => undefined;
+  #down: Promise<void> | undefined;
+
+  constructor(options: NativeLabOptions) {
+    this.#o = options;
+    this.broken = new Promise((resolve) => {
+      this.#breakLab = resolve;
+    });
+  }
+
+  readonly monitor: MonitorNode = {
+    command: (command) => this.#up(this.#session).command({ format: 'json', ...command }),
+  };
+
+  readonly store: StoreNode = {
+    state: async () => ({
+      epoch: parseOsdEpoch(await this.#up(this.#session).must({ prefix: 'osd stat', format: 'json' })),
+      blocklist: parseBlocklist(await this.#up(this.#session).must({ prefix: 'osd blocklist ls', format: 'json' })),
+    }),
+  };
+
+  /** cephadm's view of the gateways. */
+  get cluster(): NativeCluster {
+    return this.#up(this.#cluster);
+  }
+
+  async up(progress: (step: string) => void): Promise<void> {
+    const { plan, runDir, images, spec, snapshot } = this.#o;
+    const logDir = join(runDir, 'logs');
+    mkdirSync(logDir, { recursive: true });
+    const dir = this.#dir = mkdtempSync(join(labsDir(), 'lab-'));
+    const registration = this.#registration = new LabRegistration('native', runDir, [dir]);
+    const names = plan.topology.gateways.map(({ name }) => name);
+    try {
+      const access = snapshot.access();
+      if (access === undefined) throw infraError('LAB_UP', 'the lab’s cluster was not made ready');
+      progress('hosts');
+      await snapshot.restore(dir);
+      const machines = this.#machines = new NativeMachines({
+        dir, images, registration, gatewayHosts: names, initiators: plan.topology.hosts.map(({ name }) => name), fabrics: plan.platform.fabrics, osdMegabytes: spec.osdMegabytes, logDir,
+      });
+      await machines.start();
+
+      progress('cluster');
+      const cluster = this.#cluster = new NativeCluster(machines, spec);
+      await cluster.untilReady();
+      const relays = new Relays(machines.programGroup('relay'), () => machines.host(cephHost).pid!);
+      this.#session = await ClusterSession.open(relays, dir, access);
+
+      progress('gateways, deployed by cephadm');
+      await installGatewayProgram(machines.programsDir);
+      const served = JSON.stringify(servedOf(plan), null, 2);
+      for (const name of names) await machines.host(name).exec('cat > /etc/pathproof/subsystem.json', { input: served });
+      await this.#deploy(cluster, names);
+      await Promise.all(names.map((name) => this.#attachGateway(name, dir, access.fsid, machines)));
+      this.#observe();
+      await this.#untilServing();
+
+      progress(`${plan.topology.hosts.length} host(s)`);
+      await Promise.all(plan.topology.hosts.map((host) => this.#startHost(host, machines)));
+      for (const { name } of plan.topology.hosts) this.hosts.set(name, new LoopbackHost(name, this.#members.find((member) => member.name === name)!));
+    } catch (error) {
+      await this.down();
+      if (error instanceof PathproofError) throw error;
+      throw infraError('LAB_UP', `the native lab did not come up: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  down(): Promise<void> {
+    this.#down ??= this.#takeDown();
+    return this.#down;
+  }
+
+  product(): Promise<Product> {
+    const { packages } = this.#o.images.manifest;
+    const components = Object.fromEntries(['cephadm', 'podman', 'systemd', 'qemu-utils'].flatMap((name) => (packages[name] === undefined ? [] : [[name, packages[name]]])));
+    return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components: { ...components, 'pathproof-gateway': this.#o.version } });
+  }
+
+  processes(): { name: string; pid: number }[] {
+    return [
+      ...[...this.gateways.values()].flatMap(({ name, pid }) => (pid === undefined ? [] : [{ name, pid }])),
+      ...this.#members.filter((member) => member.running).map(({ name, pid }) => ({ name, pid })),
+    ];
+  }
+
+  /**
+   * One after the other: the monitor gives the ANA groups out in the order in which gateways are created, and the plan
+   * has the first gateway own the first group.
+   */
+  async #deploy(cluster: NativeCluster, names: readonly string[]): Promise<void> {
+    const { pool, group } = this.#o.spec;
+    for (let count = 1; count <= names.length; count++) {
+      const placed = names.slice(0, count);
+      await cluster.applyGateways(placed);
+      await cluster.untilDeployed(placed);
+      const deadline = Date.now() + servingMaxMs;
+      for (;;) {
+        const shown = parseNvmeGwShow(await this.#show(pool, group));
+        if (placed.every((name) => shown.gateways.some(({ id }) => id === name))) break;
+        if (Date.now() >= deadline) throw infraError('CEPHADM', `the monitor was not told of ${placed.at(-1)!} within ${servingMaxMs / 1_000} s`);
+        await sleep(200);
+      }
+    }
+  }
+
+  async #attachGateway(name: string, dir: string, fsid: string, machines: NativeMachines): Promise<void> {
+    const host = machines.host(name);
+    const gateway = new NativeGateway({
+      name, host, dir, fsid, runDir: join(dir, hostsFolder, name, 'run'), startMaxMs: attachMaxMs, boot: () => machines.boot(host),
+      onEvent: (event, errUs) => this.#o.sink(name, event, errUs),
+      onClock: ({ shiftUs, errUs }) => this.#sink('harness', { type: 'clock', of: name, shiftUs, clockErrUs: errUs }),
+      onAttached: ({ storeAddresses }) => {
+        for (const address of Object.values(storeAddresses)) this.#storeWatch?.addClient(address, name);
+      },
+    });
+    this.gateways.set(name, gateway);
+    await gateway.attach();
+  }
+
+  /** Every gateway is AVAILABLE and ACTIVE for its own group, by the monitor's word. */
+  async #untilServing(): Promise<void> {
+    const { pool, group } = this.#o.spec;
+    const deadline = Date.now() + servingMaxMs;
+    for (;;) {
+      const shown = parseNvmeGwShow(await this.#show(pool, group));
+      const missing = this.#o.plan.topology.gateways.filter(({ name, anaGroup }) => {
+        const view = shown.gateways.find(({ id }) => id === name);
+        return view?.availability !== 'AVAILABLE' || view.states[String(anaGroup)] !== 'ACTIVE';
+      });
+      if (missing.length === 0) return;
+      if (Date.now() >= deadline) throw infraError('GATEWAY_START', `${missing.map(({ name, anaGroup }) => `${name} is not ACTIVE for group ${anaGroup}`).join(', ')} within ${servingMaxMs / 1_000} s`, { details: shown.gateways.map((view) => JSON.stringify(view)) });
+      await sleep(200);
+    }
+  }
+
+  async #startHost({ name, hostNqn, hostId }: Plan['topology']['hosts'][number], machines: NativeMachines): Promise<void> {
+    const { plan, runDir, runId } = this.#o;
+    const { topology, shape } = plan;
+    const network = machines.initiators.get(name)!;
+    const cgroup = machines.programGroup(name);
+    const member = new MemberProcess({
+      name, entry: 'host', logFile: join(runDir, 'logs', `${name}.log`), onEvent: (event) => this.#o.sink(name, event),
+      within: ['/bin/sh', '-c', 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"', 'sh', cgroup, ...network.command([])],
+      config: {
+        name, hostNqn, hostId, subNqn: topology.nqn, runId, plan,
+        controllers: topology.gateways.map((g) => ({ gateway: g.name, host: addressOf('a', g.name), port: gatewayPort })),
+        journalFile: join(runDir, journalFileName(name)),
+        timers: shape.timers, policy: shape.policy, ioQueues: shape.ioQueues, digests: { header: shape.headerDigest, data: shape.dataDigest },
+      },
+    });
+    this.#members.push(member);
+    this.#registration?.add(name, member.pid);
+    this.#sink(name, { type: 'node', name, role: 'host', state: 'started', pid: member.pid });
+    void member.exited.then(({ exitCode, signal }) => {
+      this.#registration?.removePid(member.pid);
+      this.#sink(name, { type: 'node', name, role: 'host', state: signal === 'SIGKILL' ? 'killed' : 'exited', pid: member.pid, exitCode, signal, expected: this.#down !== undefined });
+      if (this.#down === undefined) this.#breakLab([`${name} ended unexpectedly (${signal ?? `exit code ${exitCode}`})`, ...member.logTail()].join('\n'));
+    });
+    await member.info;
+    this.#sink(name, { type: 'node', name, role: 'host', state: 'ready', pid: member.pid });
+  }
+
+  #observe(): void {
+    const session = this.#up(this.#session);
+    const { pool, group } = this.#o.spec;
+    const problem = (message: string): void => this.#sink('harness', { type: 'log', level: 'warn', message });
+    this.#storeWatch = new StoreWatch({
+      blocklist: () => session.must({ prefix: 'osd blocklist ls', format: 'json' }), osdStat: () => session.must({ prefix: 'osd stat', format: 'json' }),
+      periodMs: storePeriodMs, onError: problem, emit: (event) => this.#sink('store', event),
+    });
+    this.#monitorWatch = new MonitorWatch({
+      show: () => this.#show(pool, group), periodMs: monitorPeriodMs, onError: (error) => problem(`the monitor cannot be read: ${error.message}`),
+      emit: (event) => {
+        this.#sink('monitor', event);
+        if (event.type === 'mon.map') this.#storeWatch?.look();
+      },
+    });
+    for (const [name, { info }] of this.gateways) for (const address of Object.values(info?.storeAddresses ?? {})) this.#storeWatch.addClient(address, name);
+  }
+
+  async #show(pool: string, group: string): Promise<string> {
+    return withPlanNames(await this.#up(this.#session).must({ prefix: 'nvme-gw show', pool, group, format: 'json' }), serviceName(this.#o.spec));
+  }
+
+  async #takeDown(): Promise<void> {
+    for (const gateway of this.gateways.values()) gateway.detach();
+    await Promise.all(this.#members.map((member) => member.end().catch(() => undefined)));
+    await Promise.all([this.#monitorWatch?.stop(), this.#storeWatch?.stop()]);
+    await this.#session?.close();
+    if (this.#registration === undefined) return;
+    await this.#machines?.collectLogs(join(this.#o.runDir, 'logs'));
+    await removeMachineParts(this.#registration.parts);
+    if (this.#dir !== undefined) rmSync(this.#dir, { recursive: true, force: true });
+    this.#registration.close();
+  }
+
+  #sink(node: string, event: NodeEvent | EventBody): void {
+    this.#o.sink(node, event);
+  }
+
+  #up<T>(part: T | undefined): T {
+    if (part === undefined) throw new Error('the lab is not up');
+    return part;
+  }
+}
