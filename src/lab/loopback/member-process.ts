@@ -35,7 +35,7 @@ export class MemberProcess {
     const log = openSync(options.logFile, 'a');
     const { file, nodeOptions } = entryOf(options.entry);
     const [program, ...args] = [...(options.within ?? []), process.execPath, ...nodeOptions, file, JSON.stringify(options.config)];
-    const spawned = execa(program!, args, {
+    const spawned = execa(program, args, {
       ipc: true, reject: false, buffer: false, serialization: 'json',
       stdio: ['ignore', log, log, 'ipc'],
       // Its own process group: a Ctrl-C in the terminal must reach the harness only.

@@ -132,7 +132,7 @@ export class NativeCluster {
 
   async #until(what: string, reached: () => Promise<boolean>, maxMs = readyMaxMs): Promise<void> {
     const deadline = Date.now() + maxMs;
-    let problem = '';
+    let problem: string;
     for (;;) {
       try {
         if (await reached()) return;

@@ -63,7 +63,6 @@ export class NativeHost {
   readonly name: string;
   readonly cgroup: string;
   readonly #o: NativeHostOptions;
-  #child: ChildProcess | undefined;
   #pid: number | undefined;
 
   constructor(options: NativeHostOptions) {
@@ -95,7 +94,7 @@ export class NativeHost {
       'unshare', '--mount', '--pid', '--fork', '--uts', '--ipc', '--net', '--cgroup', '--kill-child', '--', '/bin/sh', '-c', bootScript, 'sh', root, dir, store, this.name, ...binds, ...devices,
     ]);
     const log = openSync(logFile, 'a');
-    const child = this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', log], detached: true });
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', log], detached: true });
     closeSync(log);
     child.on('error', () => undefined);
     child.stdin!.on('error', () => undefined);
@@ -162,7 +161,6 @@ export class NativeHost {
     await this.#cutNetwork();
     await removeCgroup(this.cgroup);
     this.#pid = undefined;
-    this.#child = undefined;
   }
 
   /** An orderly end: systemd stops its services (SIGRTMIN+4 is its poweroff.target), then the rest is ended. */
