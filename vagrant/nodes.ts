@@ -11,7 +11,9 @@ import type { LabSettings } from './settings.js';
 
 /** Any scenario: only the shape of its lab counts. */
 const anyScenario = { name: 'lab', title: 'A lab that is only up', description: 'nothing.', steps: [{ do: 'run' as const, forMs: 0 }] };
-const defaultPort = 3_300;
+/** BlueStore keeps its database in the same file, MB; the file takes what is written. */
+const storeMinMb = 4_096;
+const monPort = 3_300;
 
 /** The lab of these settings, with the same addresses, names and identities as the qemu lab of the same shape. */
 export function designFor(settings: LabSettings): LabDesign {
@@ -22,7 +24,7 @@ export function designFor(settings: LabSettings): LabDesign {
   });
   const design = designOf(plan, { recipe: 'vagrant' }, settings.accel);
   // These machines have disks, and are switched off and on.
-  return { ...design, ceph: { ...design.ceph, objectStore: 'bluestore' } };
+  return { ...design, ceph: { ...design.ceph, objectStore: 'bluestore', storeMb: Math.max(storeMinMb, design.ceph.storeMb) } };
 }
 
 /** The identity of the cluster with a secret for everyone who uses it; who had one keeps it. */
@@ -38,7 +40,7 @@ export function describeNodes(settings: LabSettings, design: LabDesign, cluster:
   const hosts = design.nodes.flatMap(({ name, alsoKnownAs = [] }) => [name, ...alsoKnownAs]).flatMap((name) => fabrics.map((fabric) => (
     `${addressOf(fabric, name)} ${fabric === 'a' ? `${name} ${name}-a` : `${name}-${fabric}`}`
   )));
-  const monHosts = monsOf(design.ceph).map(({ address }) => `${address}:${defaultPort}`);
+  const monHosts = monsOf(design.ceph).map(({ address }) => `${address}:${monPort}`);
   return design.nodes.map((node): NodeDescription => {
     const card = (fabric: FabricName) => ({ name: fabricCard(fabric), mac: macOf(fabric, node.name), addresses: [node.name, ...(node.alsoKnownAs ?? [])].map((name) => `${addressOf(fabric, name)}/${prefixLength}`) });
     const common = {

@@ -18,7 +18,7 @@ const maskedUnits = [
 export const boxFiles: Readonly<Record<string, string>> = {
   'etc/fstab': `${rootDevice} / ext4 noatime 0 1\n`,
   'etc/hostname': 'pathproof\n',
-  'etc/hosts': '127.0.0.1 localhost\n',
+  'etc/hosts': '127.0.0.1 localhost\n127.0.1.1 pathproof\n',
   'etc/systemd/network/10-management.network': '[Match]\nName=eth0\n\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n\n[DHCPv4]\nClientIdentifier=mac\nUseDNS=no\n',
   'etc/sudoers.d/vagrant': 'vagrant ALL=(ALL) NOPASSWD: ALL\n',
   'etc/ssh/sshd_config.d/vagrant.conf': 'UseDNS no\nHostKey /etc/ssh/ssh_host_ed25519_key\nPerSourcePenalties no\nMaxStartups 100\nMaxSessions 100\n',

@@ -5,7 +5,7 @@ import { diskLayout } from './disk.js';
 import { boxInit, boxModules } from './init.js';
 
 /** What a machine of Vagrant needs beyond the packages of the qemu lab: an init, sudo and what Vagrant itself calls in its guests. */
-const boxPackages = ['systemd', 'systemd-sysv', 'udev', 'sudo', 'rsync', 'linux-sysctl-defaults', 'e2fsprogs', 'dmsetup'];
+const boxPackages = ['systemd', 'systemd-sysv', 'udev', 'sudo', 'openssh-client', 'rsync', 'linux-sysctl-defaults', 'e2fsprogs', 'dmsetup'];
 
 
 

@@ -73,7 +73,7 @@ export async function cephSteps({ ceph: spec, cluster }: NodeDescription & { cep
     {
       title: 'ceph: health warnings that a lab has on purpose are muted',
       isDone: async () => (await admin.json<{ mutes?: { code: string }[] }>({ prefix: 'health', detail: 'detail' })).mutes?.some(({ code }) => code === mutedCode) === true,
-      make: async () => void await admin.must({ prefix: 'health mute', code: mutedCode, sticky: 'true' }),
+      make: async () => void await admin.must({ prefix: 'health mute', code: mutedCode, sticky: true }),
     },
     {
       title: `ceph: gateways of group "${spec.group}"`,
@@ -147,7 +147,7 @@ class Admin {
     this.#secret = secret;
   }
 
-  async must(command: Record<string, string | number>): Promise<string> {
+  async must(command: Record<string, string | number | boolean>): Promise<string> {
     this.#session ??= new CephMonSession({ mons: monsOf(this.#spec).map(({ address }) => ({ host: address, port: monPort })), entity: 'client.admin', key: this.#secret, timers: { commandMs: commandMaxMs } });
     const session = this.#session;
     // A monitor that has just made its store is not at once there.

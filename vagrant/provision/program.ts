@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { $ } from 'zx/core';
 import { gatewayEntity } from '../../src/lab/qemu/provision/ceph.js';
@@ -15,6 +15,7 @@ import type { Step } from './step.js';
 
 /** Ceph may still be coming up, and it does so at an emulated processor's pace. */
 const servingMaxMs = 1_200_000;
+const startMaxMs = 60_000;
 const requestMaxMs = 600_000;
 const pollMs = 1_000;
 
@@ -28,6 +29,11 @@ export async function programSteps(node: NodeDescription & { program: NodeProgra
   const sha256 = createHash('sha256').update(code).update(supervisor).update(config).digest('hex').slice(0, 16);
   const unit = `pathproof-${entry}.service`;
   const evidence = async (): Promise<string> => (await $({ nothrow: true })`tail -n 15 ${files.log}; journalctl --no-pager -n 10 -u ${unit}`).stdout;
+  // A process that was just forked has its unit's environment a moment later.
+  const runs = async (): Promise<boolean> => {
+    const pid = (await $`systemctl show --property MainPID --value ${unit}`).stdout.trim();
+    return pid !== '0' && existsSync(`/proc/${pid}/environ`) && readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`PATHPROOF_SHA256=${sha256}\0`);
+  };
   const started: Step[] = [
     filesStep(`${entry} program`, [
       { path: programPath(entry), text: code }, { path: supervisorPath, text: supervisor, mode: 0o755 },
@@ -35,17 +41,20 @@ export async function programSteps(node: NodeDescription & { program: NodeProgra
       { path: files.config, text: config, mode: 0o600 },
       { path: `/etc/systemd/system/${unit}`, text: unitText(name, entry, sha256) },
     ], async () => {
+      // The unit's output goes there, and systemd opens it before it runs anything.
+      await $`mkdir -p ${dirname(files.log)}`;
       await $`systemctl daemon-reload`;
       await $`systemctl enable --quiet ${unit}`;
     }),
     {
       // One that runs another version counts as none.
       title: `${entry} program runs`,
-      isDone: async () => {
-        const pid = (await $`systemctl show --property MainPID --value ${unit}`).stdout.trim();
-        return pid !== '0' && existsSync(`/proc/${pid}/environ`) && readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`PATHPROOF_SHA256=${sha256}\0`);
+      isDone: runs,
+      make: async () => {
+        await $`systemctl restart ${unit}`;
+        await until(runs, startMaxMs);
       },
-      make: async () => void await $`systemctl restart ${unit}`, evidence,
+      evidence,
     },
   ];
   return [...started, entry === 'gateway' ? servingStep(files.socket, evidence) : connectedStep(node, files.socket, evidence)];
@@ -64,7 +73,7 @@ function unitText(name: string, entry: NodeProgram['entry'], sha256: string): st
   return [
     '[Unit]', `Description=${gateway ? 'NVMe-oF gateway' : 'NVMe-oF host'} of the lab`, 'After=pathproof-network.service', 'Wants=pathproof-network.service', 'StartLimitIntervalSec=0', '',
     '[Service]', `Environment=PATHPROOF_SHA256=${sha256}`, ...(gateway ? [] : [`Environment=UV_THREADPOOL_SIZE=${hostThreads}`]),
-    'ExecStartPre=/bin/mkdir -p /var/log/pathproof /run/pathproof',
+    'ExecStartPre=/bin/mkdir -p /run/pathproof',
     `ExecStart=${gateway ? `/bin/sh ${supervisorPath} ${name} ${programPath(entry)}` : `/usr/bin/node ${programPath(entry)} ${config}`}`,
     ...(gateway ? [] : [`StandardOutput=append:${log}`, `StandardError=append:${log}`]),
     'Restart=always', 'RestartSec=5', 'TimeoutStopSec=90', '', '[Install]', 'WantedBy=multi-user.target', '',
