@@ -6,6 +6,14 @@ export type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
 /** Longest time between two reports of the state, milliseconds. */
 export const statePeriodMs = 100;
 
+/**
+ * Equal for two states that say the same. When it was, how long the monitor has been silent, and what is on its way right now, are always
+ * other numbers: no change by themselves.
+ */
+export function stateText(state: GatewayState): string {
+  return JSON.stringify({ ...state, tUs: 0, monSilentMs: 0, awaitingData: 0 });
+}
+
 /** Hands a gateway's state on: whenever it has changed, and every `statePeriodMs` while it runs. */
 export class StatePublisher {
   readonly #state: () => GatewayState;
@@ -30,8 +38,7 @@ export class StatePublisher {
   publish(unchanged = false): void {
     if (this.#onState === undefined) return;
     const state = this.#state();
-    // How long the monitor has been silent, and what is on its way right now, are always other numbers: no change by themselves.
-    const text = JSON.stringify({ ...state, monSilentMs: 0, awaitingData: 0 });
+    const text = stateText(state);
     if (!unchanged && text === this.#published) return;
     this.#published = text;
     this.#onState(state);

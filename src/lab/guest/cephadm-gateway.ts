@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
-import { readCephadmSettings, readServed, servedFile, servedListeners, servedNamespaces, servedTimers } from '../../gateway/cephadm/index.js';
+import { readCephadmSettings, readServed, servedFile, servedListeners, servedNamespaces, servedTimers, type CephadmSettings, type Served } from '../../gateway/cephadm/index.js';
 import { openQsdStore } from '../../gateway/qsd/index.js';
+import { stateText } from '../../gateway/gateway-state.js';
 import { UserspaceGateway } from '../../gateway/userspace-gateway.js';
 import type { NodeEvent } from '../../history/events.js';
 import { connectCephMonitor } from '../../monitor/ceph-client/index.js';
 import { PathproofError, usageError } from '../../util/errors.js';
 import { farewellMs, gatewayExitCodes, tellEnding } from '../member/gateway-exit.js';
+import { gatewayHandlers } from '../member/gateway-handlers.js';
 import type { MemberContext, StartedMember } from '../member/protocol.js';
 import { memberLog, serveMember } from './member.js';
 import { WriteHold } from './write-hold.js';
@@ -44,9 +46,7 @@ function argumentsOf(argv: readonly string[], env: NodeJS.ProcessEnv): Arguments
 }
 
 /** One incarnation of a gateway in a container that cephadm deploys: the agent, our target, and RBD through a storage daemon, joined to the real monitor. */
-async function startGateway({ conf, served: servedPath, nodeName }: Arguments, name: string, context: MemberContext): Promise<StartedMember> {
-  const settings = readCephadmSettings(conf);
-  const served = readServed(servedPath);
+async function startGateway(name: string, nodeName: string, settings: CephadmSettings, served: Served, context: MemberContext): Promise<StartedMember> {
   const { gwId, pool, group, addr, entity, key, fsid, mons, cephConf, keyring } = settings;
   const log = (line: string): void => context.log(line);
   log(`${gwId} of group "${group}", pool ${pool}, on ${nodeName === '' ? 'an unnamed host' : nodeName}`);
@@ -83,10 +83,7 @@ async function startGateway({ conf, served: servedPath, nodeName }: Arguments, n
     info,
     handlers: {
       info: () => info,
-      state: () => gateway.state(),
-      listenerDel: () => gateway.removeListeners(),
-      listenerAdd: () => gateway.addListeners(),
-      shutdown: () => gateway.stop(),
+      ...gatewayHandlers(gateway),
       /** From now on writes are held before the store gets them. */
       holdWrites: () => hold.begin(),
       heldWrites: () => hold.count,
@@ -109,7 +106,7 @@ function printChanges(): (event: NodeEvent) => void {
   return (event) => {
     if (event.type === 'self.watch') return;
     if (event.type === 'gw.state') {
-      const text = JSON.stringify({ ...event, tUs: 0, monSilentMs: 0, awaitingData: 0 });
+      const text = stateText(event);
       if (text === last) return;
       last = text;
     }
@@ -119,9 +116,10 @@ function printChanges(): (event: NodeEvent) => void {
 
 async function main(): Promise<void> {
   const args = argumentsOf(process.argv.slice(2), process.env);
-  // The file is read again where it is used; here it is wanted before anything can fail that has to be told under this name.
-  const name = readServed(args.served).nodes[args.nodeName]?.name ?? (args.nodeName === '' ? readCephadmSettings(args.conf).gwId : args.nodeName);
-  await serveMember({ name, path: args.socket, keptEventsMax, onEvent: printChanges() }, (context) => startGateway(args, name, context));
+  const served = readServed(args.served);
+  const settings = readCephadmSettings(args.conf);
+  const name = served.nodes[args.nodeName]?.name ?? (args.nodeName === '' ? settings.gwId : args.nodeName);
+  await serveMember({ name, path: args.socket, keptEventsMax, onEvent: printChanges() }, (context) => startGateway(name, args.nodeName, settings, served, context));
 }
 
 main().catch((error: unknown) => {

@@ -2,6 +2,7 @@ import { openKrbdStore } from '../../gateway/krbd/index.js';
 import { NvmetGateway } from '../../gateway/nvmet-gateway.js';
 import { connectCephMonitor } from '../../monitor/ceph-client/index.js';
 import { farewellMs, gatewayExitCodes, tellEnding } from '../member/gateway-exit.js';
+import { gatewayHandlers } from '../member/gateway-handlers.js';
 import type { GuestGatewayConfig } from './gateway-config.js';
 import { runGuestMember } from './member.js';
 
@@ -40,10 +41,7 @@ runGuestMember<GuestGatewayConfig>('gateway', async (config, context) => {
     info,
     handlers: {
       info: () => info,
-      state: () => gateway.state(),
-      listenerDel: () => gateway.removeListeners(),
-      listenerAdd: () => gateway.addListeners(),
-      shutdown: () => gateway.stop(),
+      ...gatewayHandlers(gateway),
     },
     announce: () => gateway.announce(),
     stop: async () => {

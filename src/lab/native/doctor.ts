@@ -1,9 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
-import { messageOf } from '../../util/errors.js';
+import { existsSync, readFileSync } from 'node:fs';
 import { cgroupMount } from '../machine-parts.js';
-import { cacheDir } from '../qemu/cache.js';
-import { judgeProgram, summarize, type DoctorReport, type Finding } from '../qemu/doctor.js';
-import { findMirror } from '../qemu/image/mirror.js';
+import { cacheFinding, judgeProgram, mirrorFinding, summarize, type DoctorReport, type Finding } from '../qemu/doctor.js';
 import { findProgram } from '../qemu/tools.js';
 import { cachedNativeImages, nativeBuildNeedsBytes } from './images.js';
 import { nativeRecipe, type NativeRecipe } from './recipe.js';
@@ -38,7 +35,7 @@ export async function examineNativeLab(recipe: NativeRecipe = nativeRecipe()): P
     findings.push({ what: 'images', state: 'found', detail: `Debian ${recipe.suite}, Ceph ${packages['ceph-mon'] ?? 'none'}, cephadm ${packages['cephadm'] ?? 'none'}, podman ${packages['podman'] ?? 'none'}, built ${builtAt.slice(0, 10)}` });
   } else {
     findings.push({ what: 'images', state: 'note', detail: `Debian ${recipe.suite}: not built yet (about 2 minutes at the next start)` });
-    findings.push(spaceFinding(), await mirrorFinding());
+    findings.push(cacheFinding({ bytes: nativeBuildNeedsBytes, to: 'build the images' }), await mirrorFinding());
   }
   return summarize('native', findings, null);
 }
@@ -54,23 +51,4 @@ function machineFindings(): Finding[] {
     { what: 'overlayfs', state: filesystems.includes('overlay') ? 'found' : 'missing', detail: filesystems.includes('overlay') ? 'yes' : 'the kernel has no overlay file system (modprobe overlay)' },
     { what: 'loop devices', state: existsSync('/dev/loop-control') ? 'found' : 'missing', detail: existsSync('/dev/loop-control') ? '/dev/loop-control' : 'no /dev/loop-control (modprobe loop)' },
   ];
-}
-
-function spaceFinding(): Finding {
-  try {
-    mkdirSync(cacheDir(), { recursive: true });
-    const { bavail, bsize } = statfsSync(cacheDir());
-    const gigabytes = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(1)} GB`;
-    return { what: 'cache folder', state: bavail * bsize >= nativeBuildNeedsBytes ? 'found' : 'missing', detail: `${cacheDir()}: ${gigabytes(bavail * bsize)} free (${gigabytes(nativeBuildNeedsBytes)} needed to build the images)` };
-  } catch (error) {
-    return { what: 'cache folder', state: 'missing', detail: messageOf(error) };
-  }
-}
-
-async function mirrorFinding(): Promise<Finding> {
-  try {
-    return { what: 'Debian mirror', state: 'found', detail: (await findMirror()).replace(/\/\/[^/@]*@/, '//') };
-  } catch (error) {
-    return { what: 'Debian mirror', state: 'missing', detail: messageOf(error) };
-  }
 }

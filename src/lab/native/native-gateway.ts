@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { symlinkSync, unlinkSync } from 'node:fs';
+import { rmSync, symlinkSync } from 'node:fs';
 import type { EventBody, NodeEvent } from '../../history/events.js';
 import { sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
+import { AttachedGateway } from '../guest/attached-gateway.js';
 import { AttachedMember } from '../guest/attached-member.js';
 import type { ClockEstimate } from '../guest/clock-estimate.js';
 import type { CephadmGatewayInfo } from '../guest/cephadm-gateway.js';
@@ -12,9 +13,6 @@ import { gatewayPid } from './gateway-processes.js';
 import type { NativeHost } from './native-host.js';
 import { addressOf } from '../qemu/network.js';
 import { cephHost } from './cluster-spec.js';
-
-type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
-type NodeState = Extract<EventBody, { type: 'node' }>;
 
 export interface NativeGatewayOptions {
   name: string;
@@ -31,33 +29,24 @@ export interface NativeGatewayOptions {
   startMaxMs: number;
 }
 
-const endMaxMs = 30_000;
 /** Between two tries to reach a gateway that its service manager is about to start again. */
 const attachTryMs = 5_000;
 
 /** A gateway in the container that cephadm has deployed on its host, with systemd as its service manager. */
-export class NativeGateway implements GatewayNode {
-  readonly name: string;
+export class NativeGateway extends AttachedGateway implements GatewayNode {
   readonly #o: NativeGatewayOptions;
-  #member: AttachedMember | undefined;
-  #pid: number | undefined;
-  #meant = false;
   #detached = false;
   /** What it said about the end that it was about to make itself. */
   #ending: string | undefined;
   #following: Promise<void> | undefined;
 
   constructor(options: NativeGatewayOptions) {
-    this.name = options.name;
+    super(options.name, options.onEvent);
     this.#o = options;
   }
 
-  get pid(): number | undefined {
-    return this.#pid;
-  }
-
   get info(): CephadmGatewayInfo | undefined {
-    return this.#member?.info as CephadmGatewayInfo | undefined;
+    return this.current?.info as CephadmGatewayInfo | undefined;
   }
 
   /** Attaches to the program that runs, or is about to. */
@@ -75,58 +64,58 @@ export class NativeGateway implements GatewayNode {
       },
     });
     if (this.#detached) return member.close();
-    this.#member = member;
-    this.#meant = false;
+    this.current = member;
+    this.meant = false;
     this.#ending = undefined;
-    this.#pid = gatewayPid(host.cgroup);
+    this.runningPid = gatewayPid(host.cgroup);
     onAttached(member.info as CephadmGatewayInfo);
-    this.#note('ready', this.#pid === undefined ? {} : { pid: this.#pid });
+    this.note('ready', this.runningPid === undefined ? {} : { pid: this.runningPid });
     void member.closed.then(() => this.#onClosed(member));
   }
 
   async start(): Promise<void> {
-    if (this.#pid !== undefined) return;
+    if (this.runningPid !== undefined) return;
     if (!this.powered()) await this.#o.boot();
     const unit = await this.#unit();
     // Five starts in half an hour are a unit's limit (StartLimitBurst= of cephadm's units).
     await this.#o.host.exec(`systemctl reset-failed '${unit}'; systemctl start '${unit}'`);
-    this.#note('started', {});
+    this.note('started', {});
     if (this.#following === undefined) await this.attach();
     else await this.#following;
   }
 
   async kill(): Promise<void> {
     const { host } = this.#o;
-    this.#running();
-    this.#meant = true;
+    this.running();
+    this.meant = true;
     const unit = await this.#unit();
     // The unit would be back after RestartSec=, 10 s: it is the heal that starts it again.
     await host.exec(`podman kill --signal KILL $(podman ps --quiet --filter name=nvmeof); systemctl stop '${unit}'`, { okCodes: 'any' });
-    await this.#ended();
+    await this.ended();
   }
 
   async stop(): Promise<void> {
-    this.#running();
-    this.#meant = true;
+    this.running();
+    this.meant = true;
     await this.#o.host.exec(`systemctl stop '${await this.#unit()}'`);
-    await this.#ended();
+    await this.ended();
   }
 
   pause(): Promise<void> {
-    process.kill(this.#running(), 'SIGSTOP');
+    process.kill(this.running(), 'SIGSTOP');
     return Promise.resolve();
   }
 
   resume(): Promise<void> {
-    if (this.#pid !== undefined) process.kill(this.#pid, 'SIGCONT');
+    if (this.runningPid !== undefined) process.kill(this.runningPid, 'SIGCONT');
     return Promise.resolve();
   }
 
   async powerOff(): Promise<void> {
-    this.#meant = true;
+    this.meant = true;
     await this.#o.host.kill();
-    this.#member?.close();
-    await this.#ended();
+    this.current?.close();
+    await this.ended();
   }
 
   powered(): boolean {
@@ -137,18 +126,6 @@ export class NativeGateway implements GatewayNode {
     return Promise.resolve(processStartTime(pid) !== undefined);
   }
 
-  async listeners(): Promise<string[]> {
-    return (await this.#attached().request<GatewayState>('state')).listeners;
-  }
-
-  async removeListeners(): Promise<void> {
-    await this.#attached().request('listenerDel');
-  }
-
-  async addListeners(): Promise<void> {
-    await this.#attached().request('listenerAdd');
-  }
-
   async reachesStore(): Promise<boolean> {
     if (!this.powered()) return false;
     // Not ping: what is cut are TCP ports.
@@ -156,24 +133,20 @@ export class NativeGateway implements GatewayNode {
     return exitCode === 0;
   }
 
-  /** Lets go of the program; it goes on. */
-  detach(): void {
+  override detach(): void {
     this.#detached = true;
-    this.#meant = true;
-    this.#member?.close();
-    this.#member = undefined;
-    this.#pid = undefined;
+    super.detach();
   }
 
   #onClosed(member: AttachedMember): void {
-    if (member !== this.#member) return;
-    const pid = this.#pid;
-    const meant = this.#meant;
+    if (member !== this.current) return;
+    const pid = this.runningPid;
+    const meant = this.meant;
     const ending = this.#ending;
-    this.#member = undefined;
-    this.#pid = undefined;
+    this.current = undefined;
+    this.runningPid = undefined;
     if (this.#detached) return;
-    this.#note(this.powered() ? 'exited' : 'killed', { ...(pid === undefined ? {} : { pid }), expected: meant, ...(ending === undefined ? (meant ? {} : { detail: 'it did not say why' }) : { detail: `ended itself: ${ending}` }) });
+    this.note(this.powered() ? 'exited' : 'killed', { ...(pid === undefined ? {} : { pid }), expected: meant, ...(ending === undefined ? (meant ? {} : { detail: 'it did not say why' }) : { detail: `ended itself: ${ending}` }) });
     // Its service manager brings it back when it has ended itself, whoever meant an end starts it: both are waited for.
     this.#following = this.#follow().finally(() => {
       this.#following = undefined;
@@ -200,36 +173,10 @@ export class NativeGateway implements GatewayNode {
     if (folder === undefined || folder === '') throw infraError('GATEWAY_START', `${this.name}: cephadm has no gateway there`);
     return `ceph-${this.#o.fsid}@${folder.replace(/^.*\//, '')}.service`;
   }
-
-  async #ended(): Promise<void> {
-    const deadline = Date.now() + endMaxMs;
-    while (this.#pid !== undefined) {
-      if (Date.now() >= deadline) throw infraError('GATEWAY_END', `${this.name} does not end`);
-      await sleep(20);
-    }
-  }
-
-  #note(state: NodeState['state'], more: Partial<NodeState>): void {
-    this.#o.onEvent({ type: 'node', name: this.name, role: 'gateway', state, ...more });
-  }
-
-  #running(): number {
-    if (this.#pid === undefined) throw new Error(`${this.name} is not running`);
-    return this.#pid;
-  }
-
-  #attached(): AttachedMember {
-    if (this.#member === undefined) throw new Error(`${this.name} is not running`);
-    return this.#member;
-  }
 }
 
 /** Sockets have short names; a link to one may be short where its folder is not. */
 function linkTo(local: string, target: string): void {
-  try {
-    unlinkSync(local);
-  } catch {
-    // There was none.
-  }
+  rmSync(local, { force: true });
   symlinkSync(target, local);
 }

@@ -78,20 +78,36 @@ export function summarize(lab: string, findings: Finding[], kvm: KvmDecision | n
 }
 
 function machineFindings(image: LabImage | undefined): Finding[] {
-  const gigabytes = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(1)} GB`;
-  const findings: Finding[] = [
+  return [
     { what: 'processors', state: 'note', detail: `${availableParallelism()}` },
     { what: 'memory', state: totalmem() >= memoryMinBytes ? 'found' : 'missing', detail: `${gigabytes(freemem())} free of ${gigabytes(totalmem())} (${gigabytes(memoryMinBytes)} needed)` },
+    cacheFinding(image === undefined ? { bytes: buildNeedsBytes, to: 'build the image' } : undefined),
   ];
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1024 ** 3).toFixed(1)} GB`;
+}
+
+/** Is there a cache folder, with the room that is still needed? */
+export function cacheFinding(needed: { bytes: number; to: string } | undefined): Finding {
   try {
     mkdirSync(cacheDir(), { recursive: true });
     const { bavail, bsize } = statfsSync(cacheDir());
-    const enough = image !== undefined || bavail * bsize >= buildNeedsBytes;
-    findings.push({ what: 'cache folder', state: enough ? 'found' : 'missing', detail: `${cacheDir()}: ${gigabytes(bavail * bsize)} free${image === undefined ? ` (${gigabytes(buildNeedsBytes)} needed to build the image)` : ''}` });
+    const enough = needed === undefined || bavail * bsize >= needed.bytes;
+    return { what: 'cache folder', state: enough ? 'found' : 'missing', detail: `${cacheDir()}: ${gigabytes(bavail * bsize)} free${needed === undefined ? '' : ` (${gigabytes(needed.bytes)} needed to ${needed.to})`}` };
   } catch (error) {
-    findings.push({ what: 'cache folder', state: 'missing', detail: messageOf(error) });
+    return { what: 'cache folder', state: 'missing', detail: messageOf(error) };
   }
-  return findings;
+}
+
+/** Can the packages of an image be had? */
+export async function mirrorFinding(): Promise<Finding> {
+  try {
+    return { what: 'Debian mirror', state: 'found', detail: withoutCredentials(await findMirror()) };
+  } catch (error) {
+    return { what: 'Debian mirror', state: 'missing', detail: messageOf(error) };
+  }
 }
 
 async function imageFindings(recipe: ImageRecipe, image: LabImage | undefined): Promise<Finding[]> {
@@ -100,16 +116,11 @@ async function imageFindings(recipe: ImageRecipe, image: LabImage | undefined): 
     return [{ what: 'image', state: 'found', detail: `Debian ${recipe.suite}, kernel ${kernelVersion}, Ceph ${packages['ceph-mon'] ?? 'none'}, built ${builtAt.slice(0, 10)}` }];
   }
   const as = bootstrapMode();
-  const findings: Finding[] = [
+  return [
     { what: 'image', state: 'note', detail: `Debian ${recipe.suite}: not built yet (about 3 minutes at the next start)` },
     { what: 'right to build it', state: as.mode === undefined ? 'missing' : 'found', detail: as.why },
+    await mirrorFinding(),
   ];
-  try {
-    findings.push({ what: 'Debian mirror', state: 'found', detail: withoutCredentials(await findMirror()) });
-  } catch (error) {
-    findings.push({ what: 'Debian mirror', state: 'missing', detail: messageOf(error) });
-  }
-  return findings;
 }
 
 function withoutCredentials(url: string): string {

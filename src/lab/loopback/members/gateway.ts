@@ -7,6 +7,7 @@ import type { LabTimers } from '../../../plan/types.js';
 import { StoreClient, StoreError } from '../../../store/index.js';
 import { sleep } from '../../../util/clock.js';
 import { farewellMs, gatewayExitCodes, tellEnding } from '../../member/gateway-exit.js';
+import { gatewayHandlers } from '../../member/gateway-handlers.js';
 import { runMember } from '../../member/member.js';
 
 /** One incarnation of a gateway as a process of its own: agent, NVMe/TCP target, store client. */
@@ -78,12 +79,9 @@ runMember('gateway', async (rawConfig, context) => {
   return {
     info,
     handlers: {
-      state: () => gateway.state(),
+      ...gatewayHandlers(gateway),
       /** A round trip to the store, bounded; a store that says no has answered, too. */
       reachesStore: () => Promise.race([store.blocklistLs().then(() => true, (error: unknown) => !(error instanceof StoreError && error.kind === 'unreachable')), sleep(storeProbeMs).then(() => false)]),
-      listenerDel: () => gateway.removeListeners(),
-      listenerAdd: () => gateway.addListeners(),
-      shutdown: () => gateway.stop(),
     },
     stop: close,
   };

@@ -1,16 +1,14 @@
 import type { EventBody } from '../../../history/events.js';
 import { classifySelfEnd } from '../../member/gateway-exit.js';
 import type { ClockEstimate } from '../../guest/clock-estimate.js';
+import { AttachedGateway, endMaxMs } from '../../guest/attached-gateway.js';
 import { AttachedMember } from '../../guest/attached-member.js';
 import type { NodeEvent } from '../../../history/events.js';
 import { sleep } from '../../../util/clock.js';
-import { infraError, messageOf } from '../../../util/errors.js';
+import { messageOf } from '../../../util/errors.js';
 import type { GatewayNode } from '../../types.js';
 import type { GuestPrograms } from '../programs.js';
 import type { QemuVm } from '../vm/vm.js';
-
-type GatewayState = Extract<EventBody, { type: 'gw.state' }>;
-type NodeState = Extract<EventBody, { type: 'node' }>;
 
 export interface QemuGatewayOptions {
   name: string;
@@ -32,43 +30,29 @@ export interface QemuGatewayOptions {
   startMaxMs: number;
 }
 
-/** How long an end that was asked for may take until the supervisor has noted it. */
-const endMaxMs = 30_000;
 /** As RestartSec= of a systemd unit: long enough to keep a loop of restarts slow. */
 const restartDelayMs = 1_000;
 
 /** A gateway in its virtual machine: the kernel's target, run by a gateway agent that is a process with a pid there. */
-export class QemuGateway implements GatewayNode {
-  readonly name: string;
+export class QemuGateway extends AttachedGateway implements GatewayNode {
   readonly #o: QemuGatewayOptions;
-  #member: AttachedMember | undefined;
-  #pid: number | undefined;
-  #meant = false;
   #starting: Promise<void> | undefined;
   /** Its service manager's wish to start it again; aborted by whoever starts, kills or detaches it. */
   #restart: AbortController | undefined;
 
   constructor(options: QemuGatewayOptions) {
-    this.name = options.name;
+    super(options.name, options.onEvent);
     this.#o = options;
-  }
-
-  get pid(): number | undefined {
-    return this.#pid;
-  }
-
-  get member(): AttachedMember | undefined {
-    return this.#member;
   }
 
   /** Attaches to the program that runs in the guest, e.g. after a snapshot was restored. */
   async attach(): Promise<void> {
     const { name, vm, dir, onEvent, onClock, startMaxMs } = this.#o;
     const member = await AttachedMember.attach({ name, ssh: vm.ssh, dir, onEvent, onClock, timeoutMs: startMaxMs });
-    this.#member = member;
-    this.#pid = (member.info as { pid: number }).pid;
-    this.#meant = false;
-    this.#note('ready', { pid: this.#pid });
+    this.current = member;
+    this.runningPid = (member.info as { pid: number }).pid;
+    this.meant = false;
+    this.note('ready', { pid: this.runningPid });
     void member.closed.then(() => this.#onClosed(member));
   }
 
@@ -87,35 +71,35 @@ export class QemuGateway implements GatewayNode {
 
   async #start(): Promise<void> {
     const { name, vm, programs, config } = this.#o;
-    if (this.#pid !== undefined) return;
+    if (this.runningPid !== undefined) return;
     const off = vm.identity === undefined;
     if (off) {
       await this.#o.boot();
       await programs.install(vm.ssh, 'gateway', name, config);
     }
     await programs.start(vm.ssh, 'gateway', name);
-    this.#note('started', {});
+    this.note('started', {});
     await this.attach();
   }
 
   async kill(): Promise<void> {
-    this.#meant = true;
-    await this.#o.vm.ssh.exec(`kill -KILL ${this.#running()}`);
-    await this.#ended();
+    this.meant = true;
+    await this.#o.vm.ssh.exec(`kill -KILL ${this.running()}`);
+    await this.ended();
   }
 
   async stop(): Promise<void> {
-    this.#meant = true;
-    await this.#o.vm.ssh.exec(`kill -TERM ${this.#running()}`);
-    await this.#ended();
+    this.meant = true;
+    await this.#o.vm.ssh.exec(`kill -TERM ${this.running()}`);
+    await this.ended();
   }
 
   async powerOff(): Promise<void> {
     this.#restart?.abort();
-    this.#meant = true;
+    this.meant = true;
     await this.#o.vm.kill();
-    this.#member?.close();
-    await this.#ended();
+    this.current?.close();
+    await this.ended();
   }
 
   powered(): boolean {
@@ -127,43 +111,27 @@ export class QemuGateway implements GatewayNode {
     return (await this.#o.vm.ssh.exec(`test -d /proc/${pid}`, { okCodes: [0, 1] })).exitCode === 0;
   }
 
-  async listeners(): Promise<string[]> {
-    return (await this.#attached().request<GatewayState>('state')).listeners;
-  }
-
-  async removeListeners(): Promise<void> {
-    await this.#attached().request('listenerDel');
-  }
-
-  async addListeners(): Promise<void> {
-    await this.#attached().request('listenerAdd');
-  }
-
   reachesStore(): Promise<boolean> {
     return this.#reaches(this.#o.storeAddress);
   }
 
-  /** Lets go of the program; it goes on. */
-  detach(): void {
+  override detach(): void {
     this.#restart?.abort();
-    this.#meant = true;
-    this.#member?.close();
-    this.#member = undefined;
-    this.#pid = undefined;
+    super.detach();
   }
 
   async #onClosed(member: AttachedMember): Promise<void> {
-    if (member !== this.#member) return;
-    const pid = this.#pid;
-    const meant = this.#meant;
-    this.#member = undefined;
-    this.#pid = undefined;
-    const off = (): void => this.#note('killed', { ...(pid === undefined ? {} : { pid }), expected: meant, detail: 'the machine is off' });
+    if (member !== this.current) return;
+    const pid = this.runningPid;
+    const meant = this.meant;
+    this.current = undefined;
+    this.runningPid = undefined;
+    const off = (): void => this.note('killed', { ...(pid === undefined ? {} : { pid }), expected: meant, detail: 'the machine is off' });
     if (!this.powered()) return off();
     try {
       const { exitCode, signal } = await this.#o.programs.exitOf(this.#o.vm.ssh, this.name, endMaxMs);
       const end = meant ? { kind: 'meant' as const } : classifySelfEnd(exitCode);
-      this.#note(signal === 'SIGKILL' ? 'killed' : 'exited', {
+      this.note(signal === 'SIGKILL' ? 'killed' : 'exited', {
         ...(pid === undefined ? {} : { pid }), exitCode, signal, expected: end.kind === 'meant', ...('detail' in end && end.detail !== undefined ? { detail: end.detail } : {}),
       });
       if (end.kind === 'by-rule') this.#restartSoon();
@@ -200,27 +168,5 @@ export class QemuGateway implements GatewayNode {
   async #reaches(address: string): Promise<boolean> {
     if (!this.powered()) return false;
     return (await this.#o.vm.ssh.exec(`ping -c 1 -W 1 ${address}`, { okCodes: 'any' })).exitCode === 0;
-  }
-
-  async #ended(): Promise<void> {
-    const deadline = Date.now() + endMaxMs;
-    while (this.#pid !== undefined) {
-      if (Date.now() >= deadline) throw infraError('GATEWAY_END', `${this.name} does not end`);
-      await sleep(20);
-    }
-  }
-
-  #note(state: NodeState['state'], more: Partial<NodeState>): void {
-    this.#o.onEvent({ type: 'node', name: this.name, role: 'gateway', state, ...more });
-  }
-
-  #running(): number {
-    if (this.#pid === undefined) throw new Error(`${this.name} is not running`);
-    return this.#pid;
-  }
-
-  #attached(): AttachedMember {
-    if (this.#member === undefined) throw new Error(`${this.name} is not running`);
-    return this.#member;
   }
 }

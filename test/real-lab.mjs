@@ -1,0 +1,65 @@
+// What the scripts that run suites on real parts (lab.mjs, native.mjs) have in common.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
+
+/** Runs a command of pathproof, which says what it has to say; true: it ended well. */
+export function pathproof(...args) {
+  return spawnSync(process.execPath, [main, ...args], { stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
+}
+
+/** Runs a suite, or those of its scenarios whose names contain `filter`; scenario → verdict. */
+function run(lab, suite, filter) {
+  const args = ['run', suite, '--lab', lab, '--json', ...(filter === undefined ? [] : ['--filter', filter]), ...process.argv.slice(2)];
+  const { stdout, status } = spawnSync(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 256 * 1024 * 1024 });
+  try {
+    const { scenarios } = JSON.parse(stdout.toString('utf8'));
+    return new Map(scenarios.filter(({ verdict }) => verdict !== 'skip').map(({ scenario, verdict }) => [scenario, verdict]));
+  } catch (error) {
+    console.error(`${suite} left no result (exit code ${status}): ${error.message}`);
+    return new Map();
+  }
+}
+
+/**
+ * Runs suites on a lab and counts each scenario. One that proved nothing (`unknown`: the machine did not let
+ * the test run evenly; `infra`: the lab broke) is tried again, which is said; one that failed is not.
+ */
+export function runSuites(lab, suites, attempts) {
+  for (const suite of suites) {
+    const verdicts = run(lab, suite);
+    // A suite of which nothing is known has failed as a whole.
+    if (verdicts.size === 0) count(suite, 'fail');
+    for (const [scenario, first] of verdicts) {
+      let verdict = first;
+      for (let attempt = 2; attempt <= attempts && (verdict === 'unknown' || verdict === 'infra'); attempt++) {
+        console.log(`${suite}/${scenario} was ${verdict}: attempt ${attempt} of ${attempts}`);
+        verdict = run(lab, suite, scenario).get(scenario) ?? 'infra';
+      }
+      count(`${suite}/${scenario}`, verdict);
+    }
+  }
+}
+
+const startedMs = Date.now();
+let passed = 0;
+let failed = 0;
+
+/** Counts and prints one result: only `pass` has passed. */
+export function count(name, verdict) {
+  console.log(`${verdict.padEnd(8)} ${name}`);
+  if (verdict === 'pass') passed += 1;
+  else failed += 1;
+}
+
+/** Seconds since the script began. */
+export function seconds() {
+  return Math.round((Date.now() - startedMs) / 1_000);
+}
+
+/** Prints the plain last line and ends the process. */
+export function finish() {
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed === 0 && passed > 0 ? 0 : 1);
+}
