@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import { Option, type Command } from 'commander';
 import type { Plan } from '../plan/types.js';
 import { readPlan, runFiles } from '../results/store.js';
+import { smallestThatFailsAgain } from '../shrink/confirm.js';
 import { reducibleOf } from '../shrink/scenario-of.js';
 import { shrinkPlan } from '../shrink/shrink.js';
 import { failsAlike, signatureOf, type Signature } from '../shrink/signature.js';
@@ -14,10 +15,7 @@ import { interruptible } from './interruptible.js';
 import { natural } from './options.js';
 import { packageRoot, programName, shellQuote } from './package.js';
 
-/** How often in a row the smallest plan has to fail again: one that fails now and then reproduces nothing. */
-const confirmations = 2;
-
-interface ShrinkFlags { checker?: string; out?: string; tries: number; maxRuns: number; wrap?: string }
+interface ShrinkFlags { checker?: string; out?: string; tries: number; confirm: number; maxRuns: number; wrap?: string }
 
 export function addShrinkCommand(program: Command): void {
   program.command('shrink')
@@ -26,11 +24,12 @@ export function addShrinkCommand(program: Command): void {
     .option('--checker <name>', 'the failing checker that matters (default: the first that failed)')
     .option('--out <file>', 'where to store the smallest plan (default: repro.json in the run’s folder)')
     .addOption(new Option('--tries <n>', 'runs of a candidate before it counts as not failing').argParser(natural).default(2))
-    .addOption(new Option('--max-runs <n>', 'runs altogether').argParser(natural).default(60))
+    .addOption(new Option('--confirm <n>', 'times in a row that the smallest plan has to fail again in the end').argParser(natural).default(5))
+    .addOption(new Option('--max-runs <n>', 'runs altogether, without those that confirm').argParser(natural).default(60))
     .option('--wrap <command>', 'put before every run, e.g. "flock -F /tmp/lab.lock nice"')
     .addHelpText('after', `
 Removes faults, gateways, namespaces, time and workload, by delta debugging. A candidate counts only if the same
-checker fails in the same way. In the end the smallest plan has to fail twice more, beyond --max-runs; one that does not
+checker fails in the same way. In the end the smallest plan has to fail --confirm more times in a row; one that does not
 gives way to the next larger one. What is found so far is stored after each step; Ctrl-C keeps it.
 
 Examples:
@@ -70,7 +69,7 @@ async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
     if (await fails(plan)) {
       shown = true;
       store(plan);
-      const found = [plan];
+      const found: [Plan, ...Plan[]] = [plan];
       await shrinkPlan(start, {
         fails,
         kept: (what, kept) => {
@@ -79,9 +78,17 @@ async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
           log(`run ${runs}: still fails with ${what} (${sizeOf(kept)})`);
         },
       });
-      const smallest = await lastThatFails(found, (candidate) => runFails(candidate, wanted, scratch, flags.wrap, signal), log, signal);
+      let confirming = 0;
+      const smallest = await smallestThatFailsAgain(found, flags.confirm, {
+        fails: (candidate) => {
+          confirming += 1;
+          return runFails(candidate, wanted, scratch, flags.wrap, signal);
+        },
+        gaveWay: (larger, failed) => log(`failed only ${failed} of ${flags.confirm} times more: ${sizeOf(larger)}`),
+        stopped: () => signal.aborted,
+      });
       store(smallest);
-      log(`after ${runs} run(s): ${sizeOf(smallest)}${runs >= flags.maxRuns ? '; stopped by --max-runs' : ''}`);
+      log(`after ${runs} run(s)${runs >= flags.maxRuns ? ' (stopped by --max-runs)' : ''} and ${confirming} to confirm: ${sizeOf(smallest)}`);
       log(`repeat: ${programName()} run ${shellQuote(relative(process.cwd(), out))}`);
     } else if (!signal.aborted) {
       log(`it did not fail in that way again in ${runs} run(s)`);
@@ -92,18 +99,6 @@ async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
   }
   if (signal.aborted) return ExitCode.interrupted;
   return shown ? ExitCode.pass : ExitCode.unknown;
-}
-
-/** The smallest of these plans (the last ones are the smallest) that fails again as often as it must; the first has failed twice and needs no more. */
-async function lastThatFails(found: readonly Plan[], fails: (plan: Plan) => Promise<boolean>, log: (line: string) => void, signal: AbortSignal): Promise<Plan> {
-  for (const candidate of found.slice(1).reverse()) {
-    let failed = 0;
-    while (failed < confirmations && !signal.aborted && await fails(candidate)) failed += 1;
-    // Ctrl-C keeps what there is.
-    if (failed === confirmations || signal.aborted) return candidate;
-    log(`does not fail every time: ${sizeOf(candidate)}`);
-  }
-  return found[0]!;
 }
 
 /** One run in a process of its own, with results that are thrown away. */

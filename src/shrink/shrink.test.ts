@@ -8,6 +8,7 @@ import thrash from '../../suites/thrash.suite.js';
 import { planScenario } from '../plan/planner.js';
 import type { Plan } from '../plan/types.js';
 import type { CheckResult } from '../verify/types.js';
+import { smallestThatFailsAgain } from './confirm.js';
 import { ddmin, shrinkNumber } from './ddmin.js';
 import { reducibleOf } from './scenario-of.js';
 import { planOf, shrinkPlan } from './shrink.js';
@@ -88,6 +89,33 @@ describe('shrinkPlan', () => {
       },
     });
     expect(seen.size).toBeGreaterThan(10);
+  });
+});
+
+describe('smallestThatFailsAgain', () => {
+  const plans = ['large', 'medium', 'small'].map((seed) => planScenario('s', { name: 'n', title: 'Any', description: 'do nothing.', steps: [{ do: 'run', forMs: 100 }] }, { seed, lab: 'loopback' })) as [Plan, Plan, Plan];
+  const [large, medium, small] = plans;
+
+  it('takes no plan that fails in most of its runs, but not in each', async () => {
+    let runs = 0;
+    const gaveWay: [string, number][] = [];
+    const found = await smallestThatFailsAgain(plans, 5, {
+      fails: (plan) => Promise.resolve(plan !== small || ++runs % 4 !== 0),
+      gaveWay: (plan, failed) => gaveWay.push([plan.seed, failed]),
+    });
+    expect(found).toBe(medium);
+    expect(gaveWay).toEqual([['small', 3]]);
+  });
+
+  it('takes the smallest that fails each time, after just as many runs as it is told', async () => {
+    let runs = 0;
+    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve((runs += 1) > 0) })).toBe(small);
+    expect(runs).toBe(5);
+  });
+
+  it('falls back to the first, and keeps what there is when it is stopped', async () => {
+    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve(false) })).toBe(large);
+    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve(false), stopped: () => true })).toBe(small);
   });
 });
 
