@@ -34,7 +34,7 @@ export default suite({
   name: 'failover',
   scenarios: [
     failover('gateway-dead', 'Gateway dead', 'SIGKILL the owner of an ANA group under I/O; another gateway takes over; the owner returns and gets its group back.', 'gateway.kill'),
-    { ...failover('gateway-off', 'Gateway machine switched off', 'switch the machine of the owner of an ANA group off under I/O, so that its packets vanish and nobody gets a reset; another gateway takes over; the machine boots and gets its group back.', 'gateway.power-off'), labs: ['qemu'] },
+    { ...failover('gateway-off', 'Gateway machine switched off', 'switch the machine of the owner of an ANA group off under I/O, so that its packets vanish and nobody gets a reset; another gateway takes over; the machine boots and gets its group back.', 'gateway.power-off'), labs: ['qemu', 'native'] },
     failover('gateway-removed', 'Gateway removed from the group', 'delete a gateway at the monitor and stop its daemon, as a removal by cephadm does, under I/O; then create and start it again.', 'gateway.remove'),
     failover('listeners-removed', 'All listeners of a gateway removed', 'delete every listener of the owner under I/O, so that the monitor hands its group over; then add the listeners again.', 'gateway.listeners'),
     // Shorter than the host's I/O timeout: what is proved is that nothing moves and nothing is lost.
