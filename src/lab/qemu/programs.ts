@@ -5,7 +5,7 @@ import { bundleGuestEntry, guestEntries, type GuestEntry } from '../guest/bundle
 import { gatewayConfigText } from '../guest/gateway-config.js';
 import { hostThreads } from '../guest/host-config.js';
 import { memberFiles, programPath, startCommand, supervisorPath, supervisorScript } from '../guest/supervisor.js';
-import type { Ssh } from './vm/ssh.js';
+import type { SshConnection } from '../ssh/connection.js';
 
 /** How a program in a guest ended, as its supervisor saw it. */
 export interface ProgramExit { exitCode: number | null; signal: string | null }
@@ -28,7 +28,7 @@ export class GuestPrograms {
   }
 
   /** Program, supervisor and config onto a node. */
-  async install(ssh: Ssh, entry: GuestEntry, name: string, config: Record<string, unknown>): Promise<void> {
+  async install(ssh: SshConnection, entry: GuestEntry, name: string, config: Record<string, unknown>): Promise<void> {
     await ssh.upload(this.#code.get(entry)!, programPath(entry));
     await ssh.upload(supervisorScript, supervisorPath, 0o755);
     // It may hold a secret of the cluster.
@@ -36,13 +36,13 @@ export class GuestPrograms {
   }
 
   /** Returns as soon as it was started; whoever attaches waits until it answers. */
-  async start(ssh: Ssh, entry: GuestEntry, name: string): Promise<void> {
+  async start(ssh: SshConnection, entry: GuestEntry, name: string): Promise<void> {
     const { config, log } = memberFiles(name);
     await ssh.exec(entry === 'gateway' ? startCommand(name) : `mkdir -p "$(dirname ${log})"; UV_THREADPOOL_SIZE=${hostThreads} setsid node ${programPath(entry)} ${config} </dev/null >>${log} 2>&1 &`);
   }
 
   /** How the last incarnation ended; waits until its supervisor has said so and has cleaned up. */
-  async exitOf(ssh: Ssh, name: string, timeoutMs: number): Promise<ProgramExit> {
+  async exitOf(ssh: SshConnection, name: string, timeoutMs: number): Promise<ProgramExit> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const { stdout } = await ssh.exec(`cat ${memberFiles(name).exit} 2>/dev/null`, { okCodes: 'any' });
