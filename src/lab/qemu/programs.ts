@@ -10,6 +10,9 @@ import type { SshConnection } from '../ssh/connection.js';
 /** How a program in a guest ended, as its supervisor saw it. */
 export interface ProgramExit { exitCode: number | null; signal: string | null }
 
+/** What a run does with the programs in the guests. */
+export type ProgramControl = Pick<GuestPrograms, 'install' | 'start' | 'exitOf'>;
+
 /** Our programs for guests, bundled: brings them to a node, starts them there, and asks how they ended. */
 export class GuestPrograms {
   /** Of all of them: snapshots with other programs inside are of no use. */

@@ -1,7 +1,7 @@
 import { appendFileSync, copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../../util/errors.js';
-import type { QemuVm } from '../vm/vm.js';
+import type { LabMachine } from '../../machine.js';
 
 /** Of each log file at most this much of its end, bytes. */
 const tailBytes = 4 * 1024 * 1024;
@@ -19,7 +19,7 @@ for file in /var/log/ceph/*.log /var/log/pathproof/*.log; do [ -f "$file" ] || c
  * Brings the logs of all nodes into the run's folder: `NODE.log` from inside, `NODE.serial.log` and
  * `NODE.qemu.log` from outside. Never throws: what could not be had is said in the file that it would be in.
  */
-export async function collectNodeLogs(nodes: Iterable<QemuVm>, logDir: string): Promise<void> {
+export async function collectNodeLogs(nodes: Iterable<LabMachine>, logDir: string): Promise<void> {
   mkdirSync(logDir, { recursive: true });
   await Promise.all([...nodes].map(async (vm) => {
     const file = join(logDir, `${vm.name}.log`);

@@ -10,14 +10,13 @@ import { infraError, messageOf, PathproofError } from '../../../util/errors.js';
 import { AttachedMember } from '../../guest/attached-member.js';
 import type { ClockEstimate } from '../../guest/clock-estimate.js';
 import type { LabOptions } from '../../provider.js';
+import type { LabMachines } from '../../machine.js';
 import type { Lab, LinkNode, MonitorNode, Product, StoreNode } from '../../types.js';
 import type { LabDesign } from '../design.js';
-import type { Machines } from '../machines.js';
 import { addressOf, parseEndpoint } from '../network.js';
-import type { GuestPrograms } from '../programs.js';
+import type { ProgramControl } from '../programs.js';
 import { findingText } from '../vm/console.js';
 import { ClusterSession, type ClusterAccess } from './cluster.js';
-import { SwitchLinks } from './links.js';
 import { collectNodeLogs } from './node-logs.js';
 import { QemuGateway } from './qemu-gateway.js';
 import { QemuHost } from './qemu-host.js';
@@ -26,11 +25,13 @@ import { parseBlocklist, parseOsdEpoch, StoreWatch } from './store-watch.js';
 
 /** The machines that the provider has made ready for this plan. */
 export interface ReadyMachines {
-  machines: Machines;
+  machines: LabMachines;
+  /** The lab's networks, once the machines are where a run begins. */
+  links: (shape: { fabrics: number; mons: number }) => LinkNode;
   design: LabDesign;
-  programs: GuestPrograms;
+  programs: ProgramControl;
   access: ClusterAccess;
-  /** Versions of the image's packages. */
+  /** Versions of what is installed on them. */
   packages: Readonly<Record<string, string>>;
   /** Brings the machines back to where every run begins; what it did, in words. */
   rewind: () => Promise<string>;
@@ -52,14 +53,14 @@ const storePeriodMs = 1_000;
  * observes the real monitor and the OSD map, and lets go again. The machines are the provider's.
  */
 export class QemuLab implements Lab {
-  readonly abilities: ReadonlySet<Ability> = new Set(labAbilities.qemu);
+  readonly abilities: ReadonlySet<Ability>;
   readonly gateways = new Map<string, QemuGateway>();
   readonly hosts = new Map<string, QemuHost>();
   readonly broken: Promise<string>;
   readonly #o: QemuLabOptions;
   #ready: ReadyMachines | undefined;
   #cluster: ClusterSession | undefined;
-  #links: SwitchLinks | undefined;
+  #links: LinkNode | undefined;
   /** The programs of the hosts, attached. */
   readonly #hostMembers: AttachedMember[] = [];
   #monitorWatch: MonitorWatch | undefined;
@@ -70,6 +71,7 @@ export class QemuLab implements Lab {
 
   constructor(options: QemuLabOptions) {
     this.#o = options;
+    this.abilities = new Set(labAbilities[options.plan.lab]);
     this.broken = new Promise((resolve) => {
       this.#breakLab = resolve;
     });
@@ -99,7 +101,7 @@ export class QemuLab implements Lab {
       progress('machines');
       this.#sink('harness', { type: 'log', level: 'info', message: await ready.rewind() });
       this.#watchMachines();
-      this.#links = new SwitchLinks(machines.switch, { fabrics: plan.platform.fabrics, mons: plan.platform.machines?.mons ?? 1 });
+      this.#links = ready.links({ fabrics: plan.platform.fabrics, mons: plan.platform.machines?.mons ?? 1 });
 
       progress('cluster');
       const ceph = machines.node('ceph');
@@ -134,7 +136,7 @@ export class QemuLab implements Lab {
     } catch (error) {
       await this.down();
       if (error instanceof PathproofError) throw error;
-      throw infraError('LAB_UP', `the qemu lab did not come up: ${messageOf(error)}`, { cause: error });
+      throw infraError('LAB_UP', `the ${plan.lab} lab did not come up: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -144,7 +146,7 @@ export class QemuLab implements Lab {
     return this.#down;
   }
 
-  /** The release under test, by the image's packages. */
+  /** The release under test, by the packages that the machines have. */
   product(): Promise<Product> {
     const { packages } = this.#up(this.#ready);
     const components = Object.fromEntries(['linux-image-cloud-amd64', 'nvme-cli', 'fio', 'nodejs'].flatMap((name) => (packages[name] === undefined ? [] : [[name, packages[name]]])));
@@ -156,7 +158,7 @@ export class QemuLab implements Lab {
   }
 
   /** Connects to the program of a host; if that ends, there is nothing left to judge by. */
-  async #attachHost(name: string, machines: Machines): Promise<void> {
+  async #attachHost(name: string, machines: LabMachines): Promise<void> {
     const member = await AttachedMember.attach({
       name, ssh: machines.node(name).ssh, dir: machines.dir, timeoutMs: attachMaxMs,
       onEvent: (event, errUs) => this.#sink(name, event, errUs), onClock: (clock) => this.#onClock(name, clock),
