@@ -10,6 +10,7 @@ export const labAbilities: Readonly<Record<LabKind, readonly Ability[]>> = {
   qemu: ['gateway.kill', 'gateway.stop', 'gateway.power', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor'],
   native: [
     'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway', 'host.hold-write',
+    'cephadm',
   ],
 };
 
