@@ -22,6 +22,7 @@ export function addLabCommand(program: Command): void {
 Examples:
   $ pathproof lab up --lab qemu
   $ pathproof lab up --lab qemu --gateways 4 --ana-groups 4 --cold
+  $ pathproof lab up --lab vagrant
   $ pathproof lab ssh gw1
   $ pathproof run failover --lab qemu`)
     .exitOverride()

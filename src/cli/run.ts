@@ -38,8 +38,8 @@ Examples:
   $ pathproof run smoke --defect gateway.tear-write      must fail: the harness has to find it
   $ pathproof run repro.json                             a plan as it is stored, e.g. by pathproof shrink
   $ pathproof run failover --junit junit.xml --json > verdicts.json`)
-    .action(async (argument: string, flags: RunFlags) => {
-      process.exitCode = await runSuite(argument, flags);
+    .action(async (argument: string, flags: RunFlags, command: Command) => {
+      process.exitCode = await runSuite(argument, flags, command.getOptionValueSource('lab') === 'cli');
     });
 }
 
@@ -74,16 +74,22 @@ async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
   return { lab: options.lab, plans, skips, seed: options.seed, defects: options.defects ?? [], repro: (scenario) => reproCommand(file, scenario, options, flags.filter) };
 }
 
-/** A stored plan (repro.json, plan.json) is run as it is: nothing of it can be changed from the command line. */
-function planJob(file: string, flags: RunFlags): Job {
+/** Labs that have the same parts: a plan for one can be run on the other. */
+const labsOfMachines: readonly LabKind[] = ['qemu', 'vagrant'];
+
+/** A stored plan (repro.json, plan.json) is run as it is: nothing but the lab of its machines can be changed from the command line. */
+function planJob(file: string, flags: RunFlags, labGiven: boolean): Job {
   const given = (['seed', 'filter', 'gateways', 'hosts', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons'] as const).filter((name) => flags[name] !== undefined);
   if (given.length > 0) throw usageError('PLAN_IS_FIXED', `${file} is a plan: --${given[0]!.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} cannot change it`, 'Run its suite to choose anything else.');
-  const plan = readPlanFile(file);
-  return { lab: plan.lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}` };
+  const stored = readPlanFile(file);
+  const lab = labGiven ? flags.lab : stored.lab;
+  if (lab !== stored.lab && !(labsOfMachines.includes(lab) && labsOfMachines.includes(stored.lab))) throw usageError('PLAN_IS_FIXED', `${file} is a plan for the ${stored.lab} lab: --lab ${lab} cannot change it`, 'Plans for qemu and vagrant run on both.');
+  const plan: Plan = { ...stored, lab };
+  return { lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}${lab === stored.lab ? '' : ` --lab ${lab}`}` };
 }
 
-async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
-  const { lab, plans, skips, seed, defects, repro } = argument.endsWith('.json') ? planJob(argument, flags) : await suiteJob(argument, flags);
+async function runSuite(argument: string, flags: RunFlags, labGiven: boolean): Promise<ExitCode> {
+  const { lab, plans, skips, seed, defects, repro } = argument.endsWith('.json') ? planJob(argument, flags, labGiven) : await suiteJob(argument, flags);
   const git = await gitCommit();
   const out = flags.json === true ? process.stderr : process.stdout;
   out.write(`pathproof ${packageVersion} · seed ${seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${defects.length === 0 ? '' : ` · DEFECTS ON: ${defects.join(', ')}`}\n`);

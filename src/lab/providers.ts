@@ -3,6 +3,7 @@ import { LoopbackProvider } from './loopback/provider.js';
 import { NativeProvider } from './native/provider.js';
 import type { LabProvider } from './provider.js';
 import { QemuProvider } from './qemu/provider.js';
+import { VagrantProvider } from './vagrant/provider.js';
 
 export interface ProviderOptions {
   /** Leave virtual machines up at the end. */
@@ -15,6 +16,7 @@ const providers: Record<LabKind, (options: ProviderOptions) => LabProvider> = {
   loopback: () => new LoopbackProvider(),
   qemu: (options) => new QemuProvider(options),
   native: (options) => new NativeProvider(options),
+  vagrant: (options) => new VagrantProvider(options),
 };
 
 export function openProvider(lab: LabKind, options: ProviderOptions = {}): LabProvider {

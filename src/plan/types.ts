@@ -9,7 +9,7 @@
 import type { FioJobPlan } from './fio.js';
 import type { Threshold } from './thresholds.js';
 
-export const labKinds = ['loopback', 'qemu', 'native'] as const;
+export const labKinds = ['loopback', 'qemu', 'native', 'vagrant'] as const;
 export type LabKind = (typeof labKinds)[number];
 
 /** Path selection policies, named and meant as in Linux (drivers/nvme/host/multipath.c). */
