@@ -97,7 +97,12 @@ module PathproofLab
     private
 
     def machine(name, kind)
-      Machine.new(name: name, kind: kind, memory: settings["memory"][kind], cpus: settings["cpus"][kind])
+      Machine.new(name: name, kind: kind, memory: settings["memory"][kind], cpus: cpus(kind))
+    end
+
+    # Emulated processors that patch code which another one runs can panic a kernel at boot; the host alone needs two (lab.yaml).
+    def cpus(kind)
+      accel == "tcg" && kind != "host" ? 1 : settings["cpus"][kind]
     end
 
     def saved_box
