@@ -6,7 +6,7 @@ import type { LabPlatform, Plan, VirtualMachines } from '../../plan/types.js';
 import { sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { AttachedMember } from '../guest/attached-member.js';
-import type { LabOptions, LabProvider, PrepareOptions, ProviderProgress } from '../provider.js';
+import type { LabOptions, LabProvider, PrepareOptions } from '../provider.js';
 import { aborted, designKeyFile, guestSlowness, keptLab, timed, untilServing } from '../provider-steps.js';
 import { decideKvm, type Accel } from '../qemu/accel.js';
 import { designOf, memoryNeededMb, type LabDesign } from '../qemu/design.js';

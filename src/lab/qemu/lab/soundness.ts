@@ -46,7 +46,7 @@ export async function checkSoundness(o: SoundnessInput): Promise<string> {
     if (reconnects > 0) problems.push(`${name}: ${reconnects} line(s) of the kernel log speak of reconnections`);
   }
   if (problems.length > 0) {
-    throw infraError('RESTORE_UNSOUND', `the lab is not as it was when it was saved: ${problems[0]!}`, { details: problems, hint: '`pathproof lab up --lab qemu --cold` starts it anew' });
+    throw infraError('RESTORE_UNSOUND', `the lab is not as it was when it was saved: ${problems[0]!}`, { details: problems, hint: `\`pathproof lab up --lab ${o.plan.lab} --cold\` starts it anew` });
   }
   return `clocks of ${o.nodes.length} guests within ${clocks.spreadMs} ms, quorum of ${mons.length}, active+clean, gateways AVAILABLE, ${hosts.map((h) => `${h.states.length} live controllers at ${h.name}`).join(', ')}, no reconnection`;
 }
