@@ -168,9 +168,9 @@ export class LibvirtRoom {
     this.#outer?.unref();
   }
 
-  /** What ssh(1) takes as ProxyCommand: a way into the room's network. */
+  /** What ssh(1) takes as ProxyCommand: a way into the room's network, which ends with the room, and the connection with it. */
   get sshProxy(): string {
-    return [findProgram('nsenter')!, '--target', String(this.#init), '--net', '--', process.execPath, '-e', proxyProgram].map(shellQuote).join(' ').concat(' %h %p');
+    return [findProgram('nsenter')!, '--target', String(this.#init), '--net', '--pid', '--', process.execPath, '-e', proxyProgram].map(shellQuote).join(' ').concat(' %h %p');
   }
 
   /** Runs a program inside, in a folder of this machine, with an environment that tells Vagrant where it is. Resolves however it ends. */
