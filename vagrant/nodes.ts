@@ -6,6 +6,7 @@ import { defaultRecipe } from '../src/lab/qemu/image/recipe.js';
 import { gatewayEntity, makeEntities, monsOf, type CephSpec } from '../src/lab/qemu/provision/ceph.js';
 import { nominalPlatform } from '../src/plan/platform.js';
 import { planScenario } from '../src/plan/planner.js';
+import { productionTimers } from '../src/plan/timers.js';
 import type { Plan } from '../src/plan/types.js';
 import { readPlanFile } from '../src/results/store.js';
 import { usageError } from '../src/util/errors.js';
@@ -25,12 +26,14 @@ export function designFor(settings: LabSettings): LabDesign {
   return { ...design, ceph: { ...design.ceph, objectStore: 'bluestore', storeMb: Math.max(storeMinMb, design.ceph.storeMb) } };
 }
 
+/** Nobody waits for a scenario here: gateways and hosts have the timers that Ceph and Linux have by themselves. */
 function shapedPlan(settings: LabSettings): Plan {
   const machines = { debianSuite: settings.debian_suite, cephMajor: settings.ceph_release === 0 ? null : settings.ceph_release };
-  return planScenario('lab', anyScenario, {
+  const plan = planScenario('lab', anyScenario, {
     seed: '1', lab: 'vagrant', gateways: settings.gateways, hosts: settings.hosts, namespaces: settings.namespaces, anaGroups: settings.ana_groups,
     platform: { ...nominalPlatform('vagrant', machines), accel: settings.accel, fabrics: settings.fabrics },
   });
+  return { ...plan, shape: { ...plan.shape, timers: productionTimers } };
 }
 
 /** Provisioning makes secrets for everyone: a cluster that authenticates nobody is the qemu lab's. */
