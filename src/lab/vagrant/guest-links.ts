@@ -3,6 +3,8 @@ import { linkEnds, type LinkEnd, type LinkShape } from '../qemu/lab/link-ends.js
 import { fabricCard } from '../qemu/nodes.js';
 import type { LinkCutMode, LinkDirection, LinkNode, LinkStats } from '../types.js';
 
+/** No node has it (network.ts). */
+const unusedAddress = '192.0.2.254';
 /** Before anything else that filters. */
 const priority = -300;
 
@@ -17,6 +19,12 @@ export function cutRules(link: string, ends: readonly LinkEnd[]): string {
 
 function tableOf(link: string): string {
   return `pathproof_${link.replaceAll('-', '_')}`;
+}
+
+/** Loads what a cut needs into a node's kernel: the first one would wait for modules, in the middle of a fault. */
+export async function warmUp(machine: LabMachine, maxMs: number): Promise<void> {
+  const rules = cutRules('warm-up', [{ fabric: 'a', node: machine.name, peer: unusedAddress, direction: 'both' }]);
+  await machine.ssh.exec(`nft -f - && nft delete table ip ${tableOf('warm-up')}`, { input: rules, timeoutMs: maxMs });
 }
 
 /** The lab's links, cut by packet filters in the guests: libvirt's bridges forward whatever comes. */

@@ -16,7 +16,7 @@ import { QemuLab, type ReadyMachines } from '../qemu/lab/qemu-lab.js';
 import { GuestPrograms, type ProgramControl } from '../qemu/programs.js';
 import { monsOf } from '../qemu/provision/ceph.js';
 import type { Lab } from '../types.js';
-import { GuestLinks } from './guest-links.js';
+import { GuestLinks, warmUp } from './guest-links.js';
 import { LibvirtRoom } from './room.js';
 import { progressOf } from './up-progress.js';
 import type { VagrantMachine } from './vagrant-machine.js';
@@ -178,6 +178,7 @@ function upEnvironment(planPath: string, accel: Accel, machines: VirtualMachines
  * code is compiled, all paths are live, and what the kernels have said so far does not count.
  */
 async function makeReady(machines: VagrantMachines, design: LabDesign): Promise<void> {
+  await Promise.all([...design.gateways, ...design.hosts].map(({ name }) => warmUp(machines.node(name), programMaxMs)));
   await Promise.all(design.gateways.map(async ({ name }) => {
     const machine = machines.node(name);
     await machine.ssh.exec(`systemctl disable --quiet ${gatewayUnit} && mkdir -p /etc/systemd/system/${gatewayUnit}.d && printf '[Service]\\nRestart=no\\n' >/etc/systemd/system/${gatewayUnit}.d/harness.conf && systemctl daemon-reload`, { timeoutMs: programMaxMs });

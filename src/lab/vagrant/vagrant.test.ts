@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LabMachine } from '../machine.js';
 import { linkEnds } from '../qemu/lab/link-ends.js';
-import { cutRules, GuestLinks } from './guest-links.js';
+import { cutRules, GuestLinks, warmUp } from './guest-links.js';
 import { parseSshConfig } from './ssh-config.js';
 import { parseUpLine } from './up-progress.js';
 
@@ -95,6 +95,12 @@ describe('GuestLinks', () => {
     const before = commands.length;
     await links.heal('gw1-store');
     expect(commands).toHaveLength(before);
+  });
+
+  it('tries a cut out on nobody', async () => {
+    const commands: string[] = [];
+    await warmUp(machineOf(commands), 1_000);
+    expect(commands).toEqual([expect.stringContaining('ip daddr 192.0.2.254')]);
   });
 
   it('cannot reset connections, and asks nothing of a machine that is off', async () => {
