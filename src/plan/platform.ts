@@ -16,8 +16,8 @@ export function nominalPlatform(lab: LabKind, machines: Partial<VirtualMachines>
     case 'native':
       return { accel: 'native', emulationFactor: 1, fabrics: 1 };
     case 'qemu':
-    // The same parts on machines that Vagrant makes.
     case 'vagrant':
+      // The same parts, whoever makes the machines.
       return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 2, machines: { ...defaultMachines, ...machines } };
   }
 }
