@@ -2,7 +2,7 @@ import { nowUs } from '../util/clock.js';
 import { cephadmFaultDrivers } from './cephadm-drivers.js';
 import { gatewayOf, startAgain, whenRunning, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
 import { holdDataDriver, holdStoreDriver } from './hold-drivers.js';
-import { hostConnected, hostLost, monitorHeard, monitorLost, processRuns, recovered, storeBack, storeLost } from './observing.js';
+import { hostConnected, hostLost, monitorHeard, monitorLost, processRuns, recovered, storeBack, storeLost, whenReaching } from './observing.js';
 import { pauseDriver, rebootDriver } from './process-drivers.js';
 import type { FaultName } from './specs.js';
 
@@ -128,6 +128,8 @@ function partition(
   return {
     inject: async () => {
       gatewayOf(context);
+      // One that is just being started shows nobody whether it is cut off from the store.
+      if (ends.includes('store') && context.alone()) await whenReaching(context);
       await Promise.all(links.map((link) => context.lab.links.cut(link, 'drop', 'both')));
       sinceUs = nowUs();
       return `dropping everything on ${links.join(' and ')}`;

@@ -94,6 +94,11 @@ function carriesLoad(context: FaultContext): boolean {
   return loadedNamespaces(context).length > 0 && groups.every((group) => context.view.ownerOf(group) === context.target);
 }
 
+/** Waits, for as long as a confirmation may take, until the gateway's process says that it reaches the store; where it can say that. */
+export async function whenReaching(context: FaultContext): Promise<void> {
+  if (gatewayOf(context).reachesStore !== undefined) await probe(context, true);
+}
+
 /** Asks the gateway's process whether it reaches the store, until it says what is expected. */
 function probe(context: FaultContext, expected: boolean): Promise<Confirmation> {
   const gateway = gatewayOf(context);
