@@ -2,7 +2,7 @@
 export interface Tap { networkOf: number; interface: string; bridge: string }
 
 /** Stands in QEMU's arguments where the number of the open file comes. */
-export const tapDescriptor = '@TAP@';
+export const tapDescriptor = 'TAP_FD';
 
 /**
  * Opens the tap (linux Documentation/networking/tuntap.rst: TUNSETIFF with IFF_TAP | IFF_NO_PI), puts it on its bridge, and goes
