@@ -12,6 +12,9 @@ count('doctor', verdictOf(pathproof('doctor', '--lab', 'native', '--fix')));
 const hosts = spawnSync('npx', ['vitest', 'run', 'src/lab/native/native-host.lab.test.ts'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, PATHPROOF_NATIVE: '1' } });
 count('native hosts boot, are switched off and leave nothing, also after a crash', verdictOf(hosts.status === 0));
 runSuites('native', ['smoke', 'failover', 'nightly'], 3);
+// The same gateways with Linux as the initiator.
+count('doctor, Linux hosts', verdictOf(pathproof('doctor', '--lab', 'native-linux', '--fix')));
+runSuites('native-linux', ['smoke'], 3);
 count('lab down', verdictOf(pathproof('lab', 'down')));
 console.log(`native lab in ${seconds()} s`);
 finish();
