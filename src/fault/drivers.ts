@@ -102,9 +102,9 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
   'store.hold-write': holdStoreDriver,
 
   'partition.store': (context) => partition(context, ['store'], (sinceUs) => storeLost(context, sinceUs), (sinceUs) => storeBack(context, sinceUs)),
-  'partition.monitor': (context) => partition(context, ['monitor'], () => monitorLost(context), () => recovered(context, () => monitorHeard(context))),
+  'partition.monitor': (context) => partition(context, ['monitor'], (sinceUs) => monitorLost(context, sinceUs), () => recovered(context, () => monitorHeard(context))),
   'partition.store-and-monitor': (context) => partition(context, ['store', 'monitor'], async (sinceUs) => {
-    const [io, monitor] = await Promise.all([storeLost(context, sinceUs), monitorLost(context)]);
+    const [io, monitor] = await Promise.all([storeLost(context, sinceUs), monitorLost(context, sinceUs)]);
     return io === null || monitor === null ? null : { observer: `${io.observer}, ${monitor.observer}`, evidence: `${io.evidence}; ${monitor.evidence}` };
   }, () => recovered(context, () => monitorHeard(context))),
   'partition.host': (context) => partition(context, ['host'], () => hostLost(context, ''), () => recovered(context, () => Promise.resolve(hostConnected(context)))),

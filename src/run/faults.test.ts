@@ -127,6 +127,17 @@ describe('FaultBoard', () => {
     }
   });
 
+  it.each([[6_000, 5_500, 'confirmed'], [1_000, 5_500, 'unconfirmed'], [6_000, 400, 'unconfirmed']] as const)('a gateway that the monitor does not count in is cut off once it has heard nothing for long enough since: %i ms after, silent for %i ms: %s', async (afterMs, monSilentMs, phase) => {
+    const { faults, step, events, view } = board(new HollowLab(), 'partition.monitor');
+    await faults.inject({ ...step, confirm: 'later' });
+    const said: HistoryEvent = { type: 'gw.state', gateway: 'gw1', ana: {}, listeners: [], namespaces: 0, serving: false, storeEpoch: 1, monSilentMs, seq: 1, tUs: nowUs() + afterMs * 1_000, wallMs: 0, node: 'gw1', offUs: 0, errUs: 0 };
+    view.apply(said);
+    // It has ended itself for that, and its next incarnation has just begun to wait.
+    view.apply({ ...said, monSilentMs: 10, tUs: said.tUs + 1_000_000 });
+    await faults.confirmations();
+    expect(events.at(-1)).toMatchObject({ phase, ...(phase === 'confirmed' ? { observer: 'gw1', evidence: expect.stringContaining('has heard nothing from the monitor for 5500 ms') as string } : {}) });
+  });
+
   it('cuts every host off, and takes the cut for confirmed once none of them has a live controller', async () => {
     const lab = new HollowLab().addHost('host2');
     const { faults, step, events, view } = board(lab, 'partition.host', planOf('partition.host', 2));
