@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { Option, type Command } from 'commander';
 import { examineLoopbackLab, examineQemuLab, type DoctorReport } from '../lab/qemu/doctor.js';
-import { examineNativeLab } from '../lab/native/doctor.js';
+import { examineNativeLab, examineNativeLinuxLab } from '../lab/native/doctor.js';
 import { examineVagrantLab } from '../lab/vagrant/doctor.js';
 import { ExitCode, infraError } from '../util/errors.js';
 
@@ -9,6 +9,7 @@ const examinations = {
   loopback: () => Promise.resolve(examineLoopbackLab()),
   qemu: () => examineQemuLab(),
   native: () => examineNativeLab(),
+  'native-linux': () => examineNativeLinuxLab(),
   vagrant: () => examineVagrantLab(),
 } as const;
 type DoctorLab = keyof typeof examinations;

@@ -28,7 +28,6 @@ interface Orchestrated {
 }
 
 const lookAgainMs = 300;
-/** How long an answer of cephadm about its daemons may be old; it has to be asked to look. */
 const removed = (seen: Seen, before: Before): boolean => seen.containers.length === 0
   && !seen.daemons.some(({ name }) => name === before.daemon)
   && saysCommand(seen.audit, 'nvme-gw delete', before.id)

@@ -16,6 +16,7 @@ const providers: Record<LabKind, (options: ProviderOptions) => LabProvider> = {
   loopback: () => new LoopbackProvider(),
   qemu: (options) => new QemuProvider(options),
   native: (options) => new NativeProvider(options),
+  'native-linux': (options) => new NativeProvider({ ...options, linuxHosts: true }),
   vagrant: (options) => new VagrantProvider(options),
 };
 

@@ -16,6 +16,11 @@ export const labAbilities: Readonly<Record<LabKind, readonly Ability[]>> = {
     'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway', 'host.hold-write',
     'cephadm',
   ],
+  // As `native`, but for what only our own initiator can do.
+  'native-linux': [
+    'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway',
+    'cephadm',
+  ],
 };
 
 /** What the fault needs and the lab lacks; empty: it can be done there. */

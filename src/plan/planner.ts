@@ -7,7 +7,7 @@ import { hasBlockDevices } from './fits.js';
 import { deriveExpectations, hasOverlap, loadedGroupsOf, returnOf } from './expectations.js';
 import { resolveFioJobs } from './fio.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
-import { nominalPlatform } from './platform.js';
+import { hasKernelHosts, nominalPlatform } from './platform.js';
 import { thrashSteps } from './thrash.js';
 import { thresholdList } from './thresholds.js';
 import { loopbackTimeScale, scaleTimers, virtualMachineTimers } from './timers.js';
@@ -58,7 +58,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   const random = new Random(`${options.seed}/${suite}/${scenario.name}`);
   const platform = options.platform ?? nominalPlatform(options.lab, options.machines);
   const shape = resolveShape(where, scenario, options, platform);
-  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(platform.machines === undefined ? {} : emulatedWorkload), ...withoutUndefined(scenario.workload ?? {}) };
+  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(hasKernelHosts(platform) ? emulatedWorkload : {}), ...withoutUndefined(scenario.workload ?? {}) };
   checkShape(where, shape, workload);
   const topology = platform.machines === undefined
     ? resolveTopology(`${suite}/${scenario.name}`, shape, workload, random.fork('topology'))
@@ -71,7 +71,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
     ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
   const steps = resolveSteps(where, scenario.steps, topology, options.lab, random.fork('targets'));
-  deriveExpectations(steps, topology, expect, platform.machines === undefined ? 'userspace' : 'kernel');
+  deriveExpectations(steps, topology, expect, hasKernelHosts(platform) ? 'kernel' : 'userspace');
   const known = new Set(bounds.map((bound) => bound.name));
   for (const name of boundNamesOf(steps, expect)) {
     if (!known.has(name)) throw usageError('UNKNOWN_BOUND', `${where}: no bound is named ${name}`, `Bounds: ${[...known].join(', ')}`);
@@ -92,7 +92,7 @@ function resolveShape(where: string, scenario: Scenario, options: PlanOptions, p
     ...defaultShape,
     ...lab,
     // Off by default in Linux, and dear to an emulated processor.
-    ...(platform.machines === undefined ? {} : { headerDigest: lab.headerDigest ?? false, dataDigest: lab.dataDigest ?? false }),
+    ...(!hasKernelHosts(platform) ? {} : { headerDigest: lab.headerDigest ?? false, dataDigest: lab.dataDigest ?? false }),
     blockSize: resolveBlockSize(where, lab.blockSize, platform),
     gateways,
     hosts: options.hosts ?? lab.hosts ?? defaultShape.hosts,

@@ -5,6 +5,11 @@ export const defaultMachines: VirtualMachines = { debianSuite: 'forky', cephMajo
 /** What software emulation costs on common machines; a run measures its own and plans with that. */
 const usualEmulationFactor = 15;
 
+/** Whether the initiators are Linux kernels, and not ours. */
+export function hasKernelHosts({ machines, kernelHosts }: LabPlatform): boolean {
+  return machines !== undefined || kernelHosts === true;
+}
+
 /**
  * What a lab's nodes run on as far as it is known without looking at one: `plan` shows it, `run` plans with
  * what it measured.
@@ -15,6 +20,8 @@ export function nominalPlatform(lab: LabKind, machines: Partial<VirtualMachines>
       return { accel: 'native', emulationFactor: 1, fabrics: 1 };
     case 'native':
       return { accel: 'native', emulationFactor: 1, fabrics: 1 };
+    case 'native-linux':
+      return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 1, kernelHosts: true };
     case 'qemu':
     case 'vagrant':
       // The same parts, whoever makes the machines.

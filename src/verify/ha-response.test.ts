@@ -162,6 +162,20 @@ describe('ha-response', () => {
     expect(await told(neither)).toContain("had not fenced gw1's 127.0.0.1:0/12");
   });
 
+  it('asks for no fencing of an owner that gave the group up for a failback which broke off, and said so', async () => {
+    const told = async (left: 'WAIT_FAILBACK_PREPARED' | 'STANDBY', says: number[]): Promise<string> => {
+      const run = healthyRun().remove('gw.state', ({ gateway }) => gateway === 'gw1').change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')) }));
+      run.add(m.waitBlocklist - 60, mapEvent(1, { gw1: [left, 'STANDBY'], gw2: ['OWNER_FAILBACK_PREPARED', 'ACTIVE'] })).add(m.waitBlocklist - 50, targetEvent('gw1', says));
+      return (await check(run)).evidence.map(({ text }) => text).join('\n');
+    };
+    const given = await told('WAIT_FAILBACK_PREPARED', []);
+    expect(given).toContain('gw1 had given it up for a failback, and said that it was not optimized any more +2.750000 s');
+    expect(given).not.toContain('had not fenced');
+    // It still serves the group, or the monitor took it away in another way.
+    expect(await told('WAIT_FAILBACK_PREPARED', [1])).toContain("had not fenced gw1's 127.0.0.1:0/11");
+    expect(await told('STANDBY', [])).toContain("had not fenced gw1's 127.0.0.1:0/11");
+  });
+
   it('asks for the fencing of an owner that was dead when the monitor made it ACTIVE', async () => {
     // Its client is seen once, and no more when the map says so.
     const dead = healthyRun().remove('mon.map', (_, ms) => ms < m.waitBlocklist).add(150, mapEvent(0, { gw1: ['OWNER_FAILBACK_PREPARED', 'STANDBY'], gw2: ['STANDBY', 'ACTIVE'] })).add(m.killed + 200, mapEvent(1, { gw1: ['ACTIVE', 'STANDBY'], gw2: ['STANDBY', 'ACTIVE'] }))

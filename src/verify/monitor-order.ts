@@ -59,6 +59,18 @@ export function activeBefore(events: readonly HistoryEvent[], group: number, tUs
   return active;
 }
 
+/**
+ * An owner that the monitor had give the group up for a failback is alive and was told: NVMeofGwMon fences nobody then, also
+ * when the failback breaks off and a third gateway takes the group. The target's own word that it was not optimized any
+ * more, given before `tUs`, is what stands for the fencing. Undefined: it left the group in another way, or its target never said so.
+ */
+export function handedBack(events: readonly HistoryEvent[], steps: readonly GroupStep[], owner: { gateway: string; group: number }, tUs: number): EventOf<'gw.state'> | undefined {
+  const left = steps.findLast((step) => step.gateway === owner.gateway && step.group === owner.group && step.from === 'ACTIVE' && step.tUs < tUs);
+  if (left?.to !== 'WAIT_FAILBACK_PREPARED') return undefined;
+  const word = eventsOf(events, 'gw.state').findLast((state) => state.gateway === owner.gateway && state.tUs >= left.tUs && state.tUs < tUs);
+  return word === undefined || word.ana[String(owner.group)] === 'optimized' ? undefined : word;
+}
+
 /** What the store says about the fencing of one gateway's clients around a takeover. */
 export interface Fencing {
   /** Addresses of the clients that the gateway had at the store while it was ACTIVE. */

@@ -52,7 +52,13 @@ runMember('gateway', async (rawConfig, context) => {
   const config = configSchema.parse(rawConfig);
   const { name, pool, group, nqn, namespaces, timers, nonce, digests, onFenced, defects, incarnation } = config;
   const { advertised, ...bind } = config.listener;
-  const store = await StoreClient.connect({ ...config.store, name, nonce });
+  const store = await StoreClient.connect({ ...config.store, name, nonce }).catch((error: unknown) => {
+    if (!(error instanceof StoreError) || error.code !== 'STORE_UNREACHABLE') throw error;
+    // As a gateway whose librados mounts nothing in time: whoever starts it tries again.
+    context.log(`no store: ${error.message}`);
+    context.emit({ type: 'node', name, role: 'gateway', state: 'stopping', pid: process.pid, detail: 'store-lost' });
+    return new Promise<never>(() => setTimeout(() => process.exit(gatewayExitCodes['store-lost']), farewellMs));
+  });
   store.onDisconnect((reason) => context.log(`store connection lost: ${reason}`));
   store.onReconnect(() => context.log('store connected'));
   // One incarnation is one entity to both of them, told apart from the last one by its nonce.

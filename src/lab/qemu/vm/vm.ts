@@ -20,6 +20,7 @@ import { QmpClient } from './qmp.js';
 import { preferSession } from './priority.js';
 import { roleArchive, type Role } from './role.js';
 import { Ssh } from './ssh.js';
+import { withTap } from './tap.js';
 
 export interface QemuVmOptions {
   name: string;
@@ -153,7 +154,8 @@ export class QemuVm implements LabMachine {
     this.#startedMs = performance.now();
     const log = openSync(this.qemuLog, 'a');
     // Its own process group: a Ctrl-C in the terminal must reach the harness only.
-    const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
+    const [file, ...words] = commandOf(networks, [program, ...args]);
+    const child = spawn(file!, words, { stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     child.unref();
     if (this.#options.observes === true && child.pid !== undefined) preferSession(child.pid);
@@ -344,6 +346,13 @@ export class QemuVm implements LabMachine {
     this.#ssh = undefined;
     this.#console = undefined;
   }
+}
+
+/** The command line of QEMU, by way of whoever opens its tap for it. */
+function commandOf(networks: readonly VmNetwork[], command: string[]): string[] {
+  const taps = networks.flatMap((network) => ('tap' in network ? [network.tap] : []));
+  if (taps.length > 1) throw new Error('a machine has one tap at most');
+  return taps.reduce((inner, tap) => withTap(tap, inner), command);
 }
 
 let knownMajor: number | undefined;
