@@ -63,7 +63,7 @@ async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
   const skips: Job['skips'] = [];
   const plans: Job['plans'] = [];
   for (const scenario of chosen) {
-    const reason = skipReason(scenario, options.lab);
+    const reason = skipReason(scenario, options.lab, options.platform);
     if (reason !== undefined) {
       skips.push({ kind: 'skipped' as const, suite: suite.name, scenario: scenario.name, title: scenario.title, lab: options.lab, reason });
       continue;

@@ -1,3 +1,4 @@
+import { hasRealParts } from './platform.js';
 import type { Bound, LabPlatform, LabShape, LabTimers } from './types.js';
 
 type Term = Bound['terms'][number];
@@ -151,7 +152,7 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     ]),
     bound('removalNotice', [{ name: 'monitor tick', ms: t.monTickMs, reason: 'a delete is in the map at once, or with the next tick' }, noise]),
     bound('zombieOverlap', [{ name: 'notice', ms: t.beaconMs, reason: 'the store’s notice that it is fenced, or the answer to its next beacon' }, noise]),
-    bound('silentOverlap', [{ name: 'late detection', ms: Math.max(0, 1.5 * t.katoMs + (platform.machines === undefined ? 0 : timeoutGranularityMs) - (t.beaconGraceMs - t.beaconMs)), reason: 'the host misses a keep-alive up to 1.5 KATO after the last answer, and the monitor may promote another gateway as soon as its grace is over' }, noise]),
+    bound('silentOverlap', [{ name: 'late detection', ms: Math.max(0, 1.5 * t.katoMs + (hasRealParts(platform) ? timeoutGranularityMs : 0) - (t.beaconGraceMs - t.beaconMs)), reason: 'the host misses a keep-alive up to 1.5 KATO after the last answer, and the monitor may promote another gateway as soon as its grace is over' }, noise]),
     bound('overlapStall', overlap),
     bound('overlapHome', [...overlap, observation]),
     bound('overlapHomeBoot', [boot, ...overlap, observation]),
