@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { openProvider } from '../lab/providers.js';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
@@ -18,8 +18,9 @@ import { addPlanOptions, planArguments, planOptions, type PlanFlags } from './op
 import { labProgress } from './lab-progress.js';
 import { printVerdict } from './outcome.js';
 import { gitCommit, packageVersion, programName, shellQuote } from './package.js';
+import { shard, shardOf, shardText, type Shard } from './shard.js';
 
-interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: string; keep?: boolean }
+interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: string; keep?: boolean; shard?: Shard; dryRun?: boolean }
 
 export function addRunCommand(program: Command): void {
   addPlanOptions(program.command('run'))
@@ -29,6 +30,8 @@ export function addRunCommand(program: Command): void {
     .option('--keep', 'leave virtual machines up at the end, to look into them (`pathproof lab`)')
     .option('--json', 'print the verdicts as JSON on stdout (progress goes to stderr)')
     .option('--junit <file>', 'also write a JUnit XML file')
+    .addOption(new Option('--shard <i/n>', 'only the i-th of n parts of the scenarios, for several labs side by side').argParser(shard))
+    .option('--dry-run', 'print every command that the run would execute on the hosts of an inventory, in order, and execute none')
     .addHelpText('after', `
 Examples:
   $ pathproof run
@@ -37,6 +40,8 @@ Examples:
   $ pathproof run smoke --hosts 2
   $ pathproof run smoke --defect gateway.tear-write      must fail: the harness has to find it
   $ pathproof run repro.json                             a plan as it is stored, e.g. by pathproof shrink
+  $ pathproof run nightly --shard 2/3                    the second of three parts, each on a lab of its own
+  $ pathproof run smoke --lab inventory --inventory rack.yaml --dry-run   what it would do to your hosts
   $ pathproof run failover --junit junit.xml --json > verdicts.json`)
     .action(async (argument: string, flags: RunFlags) => {
       process.exitCode = await runSuite(argument, flags);
@@ -59,7 +64,8 @@ async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
   const suite = await loadSuite(file);
   const options = planOptions(flags);
   // All plans first: a mistake in the last scenario must not be found after the others have run.
-  const chosen = filterScenarios(suite, flags.filter);
+  const filtered = filterScenarios(suite, flags.filter);
+  const chosen = flags.shard === undefined ? filtered : shardOf(filtered, flags.shard);
   const skips: Job['skips'] = [];
   const plans: Job['plans'] = [];
   for (const scenario of chosen) {
@@ -71,12 +77,12 @@ async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
     const resolve = (platform?: LabPlatform): Plan => planScenario(suite.name, scenario, { ...options, ...(platform === undefined ? {} : { platform }) });
     plans.push({ plan: resolve(), resolve });
   }
-  return { lab: options.lab, plans, skips, seed: options.seed, defects: options.defects ?? [], repro: (scenario) => reproCommand(file, scenario, options, flags.filter) };
+  return { lab: options.lab, plans, skips, seed: options.seed, defects: options.defects ?? [], repro: (scenario) => `${reproCommand(file, scenario, options, flags.filter)}${scenario === undefined && flags.shard !== undefined ? ` --shard ${shardText(flags.shard)}` : ''}` };
 }
 
 /** A stored plan (repro.json, plan.json) is run as it is: nothing of it can be changed from the command line. */
 function planJob(file: string, flags: RunFlags): Job {
-  const given = (['seed', 'filter', 'gateways', 'hosts', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons'] as const).filter((name) => flags[name] !== undefined);
+  const given = (['seed', 'filter', 'gateways', 'hosts', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons', 'shard'] as const).filter((name) => flags[name] !== undefined);
   if (given.length > 0) throw usageError('PLAN_IS_FIXED', `${file} is a plan: --${given[0]!.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} cannot change it`, 'Run its suite to choose anything else.');
   const plan = readPlanFile(file);
   return { lab: plan.lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}` };
@@ -101,6 +107,7 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
       const info: RunInfo = {
         format: 1, runId, suite: plan.suite, scenario: plan.scenario, seed: plan.seed, lab: plan.lab, git, version: packageVersion,
         argv: process.argv.slice(2), startedAt: new Date().toISOString(), repro: repro(plan.scenario),
+        ...(flags.shard === undefined ? {} : { shard: shardText(flags.shard) }),
       };
       out.write(`\n${plan.suite}/${plan.scenario}: ${plan.title}\n`);
       const line = new StatusLine(out);
@@ -119,7 +126,7 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   for (const skip of skips) {
     out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
     const { suite: name, scenario, title, reason } = skip;
-    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2) });
+    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2), ...(flags.shard === undefined ? {} : { shard: shardText(flags.shard) }) });
   }
   if (plans.length > 1) {
     out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${plans.length} scenarios pass\n`);

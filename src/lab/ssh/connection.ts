@@ -115,8 +115,7 @@ export class SshConnection {
 
   /** Writes a file on the node; its folder is made. */
   async upload(data: Buffer | string, remotePath: string, mode = 0o644): Promise<void> {
-    const quoted = shellQuote(remotePath);
-    await this.exec(`mkdir -p "$(dirname ${quoted})" && cat >${quoted} && chmod ${mode.toString(8)} ${quoted}`, { input: data });
+    await this.exec(uploadCommand(remotePath, mode), { input: data });
   }
 
   /** Copies what is below a local folder into a folder on the node. */
@@ -187,6 +186,12 @@ function channelOf(child: ChildProcess & { stdin: Writable }): ExecStream {
       child.kill('SIGTERM');
     },
   };
+}
+
+/** The command that writes its standard input into a file, whose folder is made. */
+export function uploadCommand(path: string, mode = 0o644): string {
+  const quoted = shellQuote(path);
+  return `mkdir -p "$(dirname ${quoted})" && cat >${quoted} && chmod ${mode.toString(8)} ${quoted}`;
 }
 
 export function shellQuote(text: string): string {

@@ -8,11 +8,20 @@ import { sleep } from '../../../util/clock.js';
 import { messageOf } from '../../../util/errors.js';
 import type { GatewayNode } from '../../types.js';
 import type { GuestPrograms } from '../programs.js';
-import type { QemuVm } from '../vm/vm.js';
+import type { SshConnection } from '../../ssh/connection.js';
+
+/** The machine that a gateway runs on, as far as its gateway needs it. */
+export interface GatewayMachine {
+  readonly ssh: SshConnection;
+  /** Undefined while it is off. */
+  readonly identity: unknown;
+  /** Switches it off. */
+  kill(): Promise<unknown>;
+}
 
 export interface QemuGatewayOptions {
   name: string;
-  vm: QemuVm;
+  vm: GatewayMachine;
   /** Powers its machine on; resolves when it can be logged into. */
   boot: () => Promise<void>;
   programs: GuestPrograms;
