@@ -1,5 +1,7 @@
 import { join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
+import { plannedCommands } from '../lab/inventory/dry-run.js';
+import type { Inventory } from '../lab/inventory/file.js';
 import { openProvider } from '../lab/providers.js';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
@@ -14,7 +16,7 @@ import { executePlan, type RunOutcome } from '../run/runner.js';
 import { ExitCode, usageError } from '../util/errors.js';
 import { interruptible } from './interruptible.js';
 import { filterScenarios, findSuite, loadSuite } from './load-suite.js';
-import { addPlanOptions, planArguments, planOptions, type PlanFlags } from './options.js';
+import { addPlanOptions, inventoryOf, planArguments, planOptions, type PlanFlags } from './options.js';
 import { labProgress } from './lab-progress.js';
 import { printVerdict } from './outcome.js';
 import { gitCommit, packageVersion, programName, shellQuote } from './package.js';
@@ -90,6 +92,8 @@ function planJob(file: string, flags: RunFlags): Job {
 
 async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   const { lab, plans, skips, seed, defects, repro } = argument.endsWith('.json') ? planJob(argument, flags) : await suiteJob(argument, flags);
+  const inventory = inventoryOf({ ...flags, lab });
+  if (flags.dryRun === true) return dryRun(inventory, plans.map(({ plan }) => plan), skips);
   const git = await gitCommit();
   const out = flags.json === true ? process.stderr : process.stdout;
   out.write(`pathproof ${packageVersion} · seed ${seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${defects.length === 0 ? '' : ` · DEFECTS ON: ${defects.join(', ')}`}\n`);
@@ -99,7 +103,7 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
 
   const { signal, release } = interruptible(out, 'interrupted: healing faults, ending the lab and storing the run');
   const outcomes: RunOutcome[] = [];
-  const provider = openProvider(lab, { ...(flags.keep === undefined ? {} : { keep: flags.keep }) });
+  const provider = openProvider(lab, { ...(flags.keep === undefined ? {} : { keep: flags.keep }), ...(inventory === undefined ? {} : { inventory }) });
   try {
     for (const { plan, resolve } of plans) {
       if (signal.aborted) break;
@@ -133,6 +137,14 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
     out.write(`repeat: ${repro()}\n`);
   }
   return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
+}
+
+/** What would be done to the hosts of an inventory; nothing is. */
+function dryRun(inventory: Inventory | undefined, plans: readonly Plan[], skips: Job['skips']): ExitCode {
+  if (inventory === undefined) throw usageError('DRY_RUN', '--dry-run is for hosts of your own; other labs make theirs', 'Use --lab inventory --inventory FILE; `pathproof plan` shows the plans of any lab.');
+  for (const { scenario, reason } of skips) process.stdout.write(`# skipped ${scenario}: ${reason}\n`);
+  for (const { host, when, what, command } of plannedCommands(inventory, plans)) process.stdout.write(`# ${host}: ${what} (${when})\n${command}\n\n`);
+  return ExitCode.pass;
 }
 
 function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInfo): void {

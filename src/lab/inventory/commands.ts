@@ -92,6 +92,11 @@ export function markScratch(inventory: Inventory, image: string): string {
   return `${rbdCommand(inventory)} image-meta set ${inventory.cluster.pool}/${image} ${scratchMark} ${inventory.name}`;
 }
 
+/** Prints the administrator's keyring; only for a cluster that has one. */
+export function keyringCommand({ cluster }: Inventory): string {
+  return `cat ${cluster.keyring ?? ''}`;
+}
+
 /** The words by which rbd(8), and rados(8) too, are the administrator. */
 export function rbdCommand({ cluster }: Inventory, program: 'rbd' | 'rados' = 'rbd'): string {
   return `${program} --name ${cluster.entity}${cluster.keyring === null ? '' : ` --keyring ${cluster.keyring}`}`;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { infraError } from '../../util/errors.js';
 import { SshConnection, type ExecOptions, type ExecResult } from '../ssh/connection.js';
-import type { Inventory, InventoryHost } from './file.js';
+import { hostNamed, type Inventory, type InventoryHost } from './file.js';
 import type { Route } from './journal.js';
 
 /** The harness's own machine, on which power commands run, among the names of hosts. */
@@ -13,8 +13,12 @@ export const harnessHost = 'harness';
 const localTimeoutMs = 60_000;
 const openMaxMs = 60_000;
 
-export function routeOf(inventory: Pick<Inventory, 'sshConfig'>, host: Pick<InventoryHost, 'ssh'>): Route {
+export function routeOf(inventory: Pick<Inventory, 'sshConfig'>, host: Pick<InventoryHost, 'ssh'>): NonNullable<Route> {
   return { destination: host.ssh, ...(inventory.sshConfig === undefined ? {} : { config: inventory.sshConfig }) };
+}
+
+export function hostNamedRoute(inventory: Inventory, name: string): NonNullable<Route> {
+  return routeOf(inventory, hostNamed(inventory, name));
 }
 
 /** The options of ssh(1) for a host: the user's own configuration, or another file, and never a question on the terminal. */

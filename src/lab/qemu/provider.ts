@@ -271,7 +271,7 @@ function checkCephMajor(image: LabImage, wanted: number | null): void {
   if (!(major >= 19)) throw infraError('CEPH_MAJOR', `Ceph ${version ?? '(none)'} of Debian ${image.manifest.suite} has no NVMe-oF gateway monitor; 19 or newer is needed`, { hint: 'use --debian-suite forky' });
 }
 
-async function untilServing(member: AttachedMember): Promise<void> {
+export async function untilServing(member: AttachedMember): Promise<void> {
   const deadline = Date.now() + connectMaxMs;
   for (;;) {
     const { serving } = await member.request<{ serving: boolean }>('state');
@@ -288,7 +288,7 @@ async function timed<T>(progress: ProviderProgress, step: string, work: () => Pr
   return result;
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
+export function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const give = (): void => reject(infraError('INTERRUPTED', 'interrupted while the machines came up'));
     if (signal.aborted) give();
