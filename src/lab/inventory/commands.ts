@@ -10,8 +10,15 @@ import { hostNamed, type Inventory } from './file.js';
  * nothing was changed, and more than once.
  */
 
-/** Everything of ours on a host lies in these folders. */
-export const ourFolders = [guestFolder, '/etc/pathproof', '/run/pathproof', '/var/log/pathproof', '/var/cache/pathproof'] as const;
+/** Ours alone; beside them there is one file, the config of each program. */
+const ourFolders = [guestFolder, '/run/pathproof', '/var/log/pathproof', '/var/cache/pathproof'] as const;
+
+/** The folder of the configs may have files of somebody else. */
+function removeFiles(name: string): string {
+  const { config } = memberFiles(name);
+  return `rm -rf ${ourFolders.join(' ')} && rm -f ${config} && { rmdir "$(dirname ${config})" 2>/dev/null || true; }`;
+}
+
 /** Outside of them, because it outlives the programs: what was loaded and set before we came. In memory, as modules and their parameters are. */
 const loadedFile = '/run/pathproof-modules';
 const parametersFile = '/run/pathproof-nvme-core';
@@ -52,7 +59,7 @@ export function removeGateway(name: string): string {
     `running && kill -TERM $p; for i in $(seq 300); do running || break; sleep 0.1; done; running && kill -KILL $p`,
     `for i in $(seq 1200); do [ ! -e ${lock} ] || [ -e ${clean} ] && break; sleep 0.1; done`,
     `[ ! -e ${lock} ] || [ -e ${clean} ] || { echo "the kernel still has what ${name} exported: see ${memberFiles(name).log}" >&2; exit 1; }`,
-    `rm -rf ${ourFolders.join(' ')}`,
+    removeFiles(name),
   ].join('\n');
 }
 
@@ -60,12 +67,12 @@ export function removeGateway(name: string): string {
 const hostPid = `pgrep -f '${guestFolder.split('/').pop()!}/[h]ost.mjs'`;
 
 /** Ends the program of a host, gives up its connections to our subsystem, and removes our folders. */
-export function removeHost(nqn: string): string {
+export function removeHost(name: string, nqn: string): string {
   return [
     `p=$(${hostPid}) && kill -TERM $p; for i in $(seq 300); do ${hostPid} >/dev/null || break; sleep 0.1; done; p=$(${hostPid}) && kill -KILL $p`,
     `nvme disconnect -n ${shellQuote(nqn)} >/dev/null 2>&1 || true`,
     `! grep -qxF ${shellQuote(nqn)} /sys/class/nvme/*/subsysnqn 2>/dev/null || { echo "still connected to ${nqn}" >&2; exit 1; }`,
-    `rm -rf ${ourFolders.join(' ')} /var/tmp/pathproof-fio-*`,
+    `rm -rf /var/tmp/pathproof-fio-* && ${removeFiles(name)}`,
   ].join('\n');
 }
 

@@ -56,7 +56,7 @@ export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): P
   }
   for (const { image } of inventory.namespaces) say('change', admin, `image ${image} is pathproof's from now on (stays)`, markScratch(inventory, image));
   for (const { name } of withRole(inventory, 'gateway')) program(name, 'gateway', removeGateway(name));
-  for (const { name } of withRole(inventory, 'host')) program(name, 'host', removeHost(plan.topology.nqn));
+  for (const { name } of withRole(inventory, 'host')) program(name, 'host', removeHost(name, plan.topology.nqn));
 
   for (const each of plans) planRun(inventory, each, say);
   for (const { host, change: { what, undo } } of undos.reverse()) say('undo', host, what, undo);

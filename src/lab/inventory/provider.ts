@@ -121,7 +121,7 @@ export class InventoryProvider implements LabProvider {
     const { topology } = plan;
     const nodes = [
       ...topology.gateways.map(({ name }) => ({ name, entry: 'gateway' as const, config: gatewayConfig(inventory, plan, name, access, secrets.get(name)), undo: removeGateway(name) })),
-      ...topology.hosts.map(({ name }) => ({ name, entry: 'host' as const, config: hostConfig(inventory, plan, name) as Record<string, unknown>, undo: removeHost(topology.nqn) })),
+      ...topology.hosts.map(({ name }) => ({ name, entry: 'host' as const, config: hostConfig(inventory, plan, name) as Record<string, unknown>, undo: removeHost(name, topology.nqn) })),
     ];
     const started = nodes.map(async ({ name, entry, config, undo }) => {
       const ssh = connections.to(name, hostNamedRoute(inventory, name));
