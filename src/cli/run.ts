@@ -87,7 +87,7 @@ function planJob(file: string, flags: RunFlags): Job {
   const given = (['seed', 'filter', 'gateways', 'hosts', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons', 'shard'] as const).filter((name) => flags[name] !== undefined);
   if (given.length > 0) throw usageError('PLAN_IS_FIXED', `${file} is a plan: --${given[0]!.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} cannot change it`, 'Run its suite to choose anything else.');
   const plan = readPlanFile(file);
-  return { lab: plan.lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}` };
+  return { lab: plan.lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}${flags.inventory === undefined ? '' : ` --lab inventory --inventory ${shellQuote(flags.inventory)}`}` };
 }
 
 async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {

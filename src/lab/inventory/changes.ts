@@ -8,6 +8,8 @@ export class Changes {
   readonly #journal: UndoJournal;
   readonly #hosts: Pick<HostConnections, 'run'>;
 
+  #stopped = false;
+
   constructor(inventory: Inventory, journal: UndoJournal, hosts: Pick<HostConnections, 'run'>) {
     this.#inventory = inventory;
     this.#journal = journal;
@@ -16,6 +18,7 @@ export class Changes {
 
   /** Notes how a change is undone that the caller makes next, by whatever means. */
   note(host: string, what: string, undo: string): UndoEntry {
+    if (this.#stopped) throw new Error(`${host}: nothing is changed any more`);
     return this.#journal.note({ host, route: host === harnessHost ? null : hostNamedRoute(this.#inventory, host), what, command: undo });
   }
 
@@ -30,6 +33,11 @@ export class Changes {
   async undo(entry: UndoEntry): Promise<void> {
     await this.#hosts.run(entry.host, entry.route, entry.command);
     this.#journal.done(entry);
+  }
+
+  /** Whoever is still about to change something gets an error: what was changed is about to be undone. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /** Somebody else has undone it, in a way of his own. */

@@ -10,7 +10,7 @@ import { exampleInventory } from './testing/example.js';
 import { FakeSsh } from './testing/fake-ssh.js';
 
 const inventory = parseInventory(exampleInventory, 'i.yaml');
-const good: HostFacts = { uid: 0, os: 'Debian', kernel: '7.2', timeMs: 1, node: 'v22.1.0', nvme: 'nvme 2.1', fio: 'fio-3.42', nft: 'nftables v1.1', ceph: 'ceph version 20.2', multipath: 'Y', missingModules: [], nvmetSubsystems: [], rbdDevices: [], running: [] };
+const good: HostFacts = { uid: 0, os: 'Debian', kernel: '7.2', timeMs: 1, node: 'v22.1.0', nvme: 'nvme 2.1', fio: 'fio-3.42', nft: 'nftables v1.1', ceph: 'ceph version 20.2', multipath: 'Y', missingModules: [], missingTools: [], nvmetSubsystems: [], rbdDevices: [], running: [] };
 const problems = (name: string, facts: Partial<HostFacts>): string[] => problemsOf(inventory, hostNamed(inventory, name), { ...good, ...facts });
 
 describe('what speaks against a host', () => {
@@ -24,6 +24,7 @@ describe('what speaks against a host', () => {
     ['gw1', { node: null }, /^node is missing/],
     ['host1', { node: 'v18.19.0' }, /node v18\.19\.0 is too old/],
     ['gw1', { missingModules: ['rbd'] }, /kernel module rbd is missing/],
+    ['gw1', { missingTools: ['pgrep', 'dmsetup'] }, /^dmsetup is missing/],
     ['gw1', { nvmetSubsystems: ['nqn.x'] }, /exports nqn\.x already: gw1 has to be for pathproof alone/],
     ['gw1', { rbdDevices: ['rbd/vm-1'] }, /RBD images are mapped \(rbd\/vm-1\)/],
     ['gw2', { nft: null }, /nft, which allow: \[network\] needs, is missing/],
@@ -65,7 +66,7 @@ describe('inventory check', () => {
     program('id', 'echo 0');
     program('nvme', 'echo nvme version 2.1');
     program('nft', 'echo nftables v1.1');
-    program('modinfo', 'exit 0');
+    for (const tool of ['modinfo', 'dmsetup', 'flock', 'setsid', 'ping', 'modprobe']) program(tool, 'exit 0');
     program('pgrep', 'exit 1');
     program('rbd', `case "$*" in
       *--version*) echo ceph version 20.2 ;;

@@ -56,9 +56,10 @@ export function removeGateway(name: string): string {
   const lock = clean.replace(/clean$/, 'lock');
   return [
     `running() { [ -e ${pid} ] && p=$(cat ${pid}) && [ -d /proc/$p ]; }`,
-    `running && kill -TERM $p; for i in $(seq 300); do running || break; sleep 0.1; done; running && kill -KILL $p`,
-    `for i in $(seq 1200); do [ ! -e ${lock} ] || [ -e ${clean} ] && break; sleep 0.1; done`,
-    `[ ! -e ${lock} ] || [ -e ${clean} ] || { echo "the kernel still has what ${name} exported: see ${memberFiles(name).log}" >&2; exit 1; }`,
+    `gone() { ! running && { [ ! -e ${lock} ] || [ -e ${clean} ]; }; }`,
+    // One that was being started when its run was killed shows its pid only later.
+    'for i in $(seq 0 1200); do gone && break; if running && [ $((i % 100)) = 0 ]; then if [ $i -lt 300 ]; then kill -TERM $p; else kill -KILL $p; fi; fi; sleep 0.1; done',
+    `gone || { echo "the kernel still has what ${name} exported: see ${memberFiles(name).log}" >&2; exit 1; }`,
     removeFiles(name),
   ].join('\n');
 }

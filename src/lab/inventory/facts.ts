@@ -19,12 +19,17 @@ export interface HostFacts {
   multipath: string | null;
   /** Kernel modules that are neither there nor built in. */
   missingModules: string[];
+  /** Programs that ours call there, and that are not there. */
+  missingTools: string[];
   /** What the kernel's target has, and RBD images that are mapped. */
   nvmetSubsystems: string[];
   rbdDevices: string[];
   /** Programs of pathproof that run. */
   running: string[];
 }
+
+/** Programs that the commands of a run call, by role. */
+const tools = { gateway: ['dmsetup', 'flock', 'setsid', 'ping', 'modprobe'], host: ['pgrep', 'setsid', 'modprobe'], ceph: [] } as const;
 
 const modules = [...new Set([...gatewayModules, ...hostModules])];
 
@@ -35,6 +40,7 @@ export const factsScript = [
   'say node "$(node --version 2>/dev/null)"; say nvme "$(nvme version 2>/dev/null | head -n 1)"; say fio "$(fio --version 2>/dev/null)"; say nft "$(nft --version 2>/dev/null)"; say ceph "$(rbd --version 2>/dev/null)"',
   'say multipath "$(cat /sys/module/nvme_core/parameters/multipath 2>/dev/null)"',
   `for m in ${modules.join(' ')}; do [ -d /sys/module/$(echo $m | tr - _) ] || modinfo -n $m >/dev/null 2>&1 || say missingModules $m; done`,
+  `for t in ${[...new Set(Object.values(tools).flat())].join(' ')}; do command -v $t >/dev/null || say missingTools $t; done`,
   'for d in /sys/kernel/config/nvmet/subsystems/*; do [ ! -d "$d" ] || say nvmetSubsystems "${d##*/}"; done',
   'for d in /sys/bus/rbd/devices/*; do [ ! -d "$d" ] || say rbdDevices "$(cat $d/pool)/$(cat $d/name)"; done',
   'for f in /run/pathproof/*.pid; do [ ! -e "$f" ] || { p=$(cat $f); [ ! -d /proc/$p ] || say running "${f##*/} $p"; }; done',
@@ -52,7 +58,7 @@ export function parseFacts(text: string): HostFacts {
   const several = (key: string): string[] => values.get(key) ?? [];
   return {
     uid: Number(one('uid') === '' ? Number.NaN : one('uid')), os: one('os'), kernel: one('kernel'), timeMs: Number(one('timeMs')), node: version('node'), nvme: version('nvme'), fio: version('fio'), nft: version('nft'), ceph: version('ceph'),
-    multipath: version('multipath'), missingModules: several('missingModules'), nvmetSubsystems: several('nvmetSubsystems'), rbdDevices: several('rbdDevices'), running: several('running'),
+    multipath: version('multipath'), missingModules: several('missingModules'), missingTools: several('missingTools'), nvmetSubsystems: several('nvmetSubsystems'), rbdDevices: several('rbdDevices'), running: several('running'),
   };
 }
 
@@ -70,6 +76,7 @@ export function problemsOf(inventory: Inventory, { roles, name }: InventoryHost,
     else if (!(major >= nodeMajorMin)) problems.push(`node ${facts.node} is too old: ${nodeMajorMin} or newer is wanted`);
     if (facts.running.length > 0) problems.push(`a program of pathproof runs already (${facts.running.join(', ')}): \`pathproof lab heal\`, or another harness uses the host`);
   }
+  for (const tool of new Set(roles.flatMap((role) => [...tools[role]]))) if (facts.missingTools.includes(tool)) lacks(tool);
   const missing = (wanted: readonly string[]): string[] => wanted.filter((each) => facts.missingModules.includes(each));
   if (roles.includes('gateway')) {
     for (const each of missing(gatewayModules)) lacks(`the kernel module ${each}`);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { parseNvmeGwShow } from '../../monitor/show-parser.js';
 import { planScenario } from '../../plan/planner.js';
 import { sleep } from '../../util/clock.js';
 import { decideKvm } from '../qemu/accel.js';
@@ -111,7 +112,7 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
       expect(await onNode(name, 'ls -d /usr/local/lib/pathproof /run/pathproof* /var/log/pathproof /var/cache/pathproof /etc/pathproof/*.json /var/tmp/pathproof* 2>/dev/null; ls /sys/kernel/config/nvmet/subsystems /sys/kernel/config/nvmet/ports /sys/bus/rbd/devices 2>/dev/null | grep -v :; ls /dev/mapper | grep pathproof; cat /sys/class/nvme/*/subsysnqn 2>/dev/null; nft list tables; pgrep -fa [p]athproof/ || true'), name).toBe('');
     }
     for (const name of ['gw1', 'gw2']) expect(await onNode(name, 'ls -d /sys/module/rbd /sys/module/nvmet_tcp 2>/dev/null || true')).toBe('');
-    expect(JSON.parse(await onNode('ceph', 'ceph nvme-gw show rbd grp1 --format json'))['Created Gateways:'].map((gateway: Record<string, string>) => gateway['gw-id'])).toEqual(['gw1']);
+    expect(parseNvmeGwShow(await onNode('ceph', 'ceph nvme-gw show rbd grp1 --format json')).gateways.map(({ id }) => id)).toEqual(['gw1']);
     expect(readJournal('foreign').open).toEqual([]);
   }
 

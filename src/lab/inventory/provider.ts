@@ -2,6 +2,7 @@ import { keyInKeyring } from '../../ceph/keyring-file.js';
 import { parseNvmeGwShow } from '../../monitor/show-parser.js';
 import type { LabPlatform, Plan } from '../../plan/types.js';
 import { cpuWorkUs } from '../../util/cpu-speed.js';
+import { settlesWithin } from '../../util/clock.js';
 import { infraError, usageError } from '../../util/errors.js';
 import { AttachedMember } from '../guest/attached-member.js';
 import { memberFiles } from '../guest/supervisor.js';
@@ -35,14 +36,15 @@ export class InventoryProvider implements LabProvider {
   #prepared: Prepared | undefined;
   #progress: ProviderProgress = () => undefined;
 
+  /** Throws a usage error for gateways of a kind that it cannot run. */
   constructor(inventory: Inventory) {
+    const { kind } = inventory.gateways;
+    if (kind !== 'nvmet') throw usageError('INVENTORY_KIND', `gateways of the kind ${kind} can be looked at (\`pathproof inventory check\`), not yet be run`, 'Runs are possible with kind: nvmet, gateways that pathproof starts itself.');
     this.#inventory = inventory;
   }
 
   async prepare(plan: Plan, options: PrepareOptions): Promise<LabPlatform> {
     this.#progress = options.progress;
-    const { kind } = this.#inventory.gateways;
-    if (kind !== 'nvmet') throw usageError('INVENTORY_KIND', `gateways of the kind ${kind} can be looked at (\`pathproof inventory check\`), not yet be run`, 'Runs are possible with kind: nvmet, gateways that pathproof starts itself.');
     const key = keyOf(plan);
     if (this.#prepared?.key !== key) {
       await this.close();
@@ -81,12 +83,14 @@ export class InventoryProvider implements LabProvider {
     const commands: string[] = [];
     const connections = new HostConnections((host, command) => void commands.push(JSON.stringify({ host, command })));
     let journal: UndoJournal | undefined;
+    let changes: Changes | undefined;
+    let work: Promise<Prepared> | undefined;
     let cluster: ClusterSession | undefined;
     try {
       await healLeftovers(inventory, connections, progress);
       journal = UndoJournal.begin(inventory);
-      const changes = new Changes(inventory, journal, connections);
-      const work = (async (): Promise<Prepared> => {
+      const making = changes = new Changes(inventory, journal, connections);
+      work = (async (): Promise<Prepared> => {
         const found = await checkInventory(inventory, connections);
         if (!found.ready) {
           const problems = [...found.hosts.flatMap(({ host, problems: own }) => own.map((text) => `${host}: ${text}`)), ...found.namespaces.flatMap(({ image, problem }) => (problem === undefined ? [] : [`image ${image}: ${problem}`]))];
@@ -97,7 +101,7 @@ export class InventoryProvider implements LabProvider {
         cluster = await ClusterSession.open(connections.to(inventory.cluster.admin, hostNamedRoute(inventory, inventory.cluster.admin)), connections.dir, access);
         const secrets = await gatewaySecrets(inventory, plan, cluster, access);
         const programs = await GuestPrograms.bundle();
-        const parts = { inventory, connections, changes, programs, access, cluster, secrets, found, takeCommands: () => commands.splice(0), key, journal: journal! };
+        const parts = { inventory, connections, changes: making, programs, access, cluster, secrets, found, takeCommands: () => commands.splice(0), key, journal };
         await createMissing(parts, plan, progress);
         for (const { image } of inventory.namespaces) await connections.run(inventory.cluster.admin, hostNamedRoute(inventory, inventory.cluster.admin), markScratch(inventory, image));
         await this.#startPrograms(parts, plan, progress, signal);
@@ -106,6 +110,9 @@ export class InventoryProvider implements LabProvider {
       work.catch(() => undefined);
       return await Promise.race([work, aborted(signal)]);
     } catch (error) {
+      // Interrupted, it still works: it comes to its end first.
+      changes?.stop();
+      if (work !== undefined) await settlesWithin(work.catch(() => undefined), programStartMaxMs);
       await cluster?.close().catch(() => undefined);
       if (journal !== undefined) {
         if (journal.open.length > 0) await collectLogs({ inventory, connections }, logDir);
@@ -121,7 +128,7 @@ export class InventoryProvider implements LabProvider {
     const { topology } = plan;
     const nodes = [
       ...topology.gateways.map(({ name }) => ({ name, entry: 'gateway' as const, config: gatewayConfig(inventory, plan, name, access, secrets.get(name)), undo: removeGateway(name) })),
-      ...topology.hosts.map(({ name }) => ({ name, entry: 'host' as const, config: hostConfig(inventory, plan, name) as Record<string, unknown>, undo: removeHost(name, topology.nqn) })),
+      ...topology.hosts.map(({ name }) => ({ name, entry: 'host' as const, config: hostConfig(inventory, plan, name), undo: removeHost(name, topology.nqn) })),
     ];
     const started = nodes.map(async ({ name, entry, config, undo }) => {
       const ssh = connections.to(name, hostNamedRoute(inventory, name));
