@@ -123,19 +123,6 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
     await expectUntouched();
   }, 600_000);
 
-  it('is not ready with images that belong to somebody else', async () => {
-    const other = join(dir, 'other.yaml');
-    writeFileSync(other, `${text}  - { image: precious, mebibytes: 1, scratch: true }\n  - { image: filesystem, mebibytes: 8, scratch: true }\n`);
-    const { code, out } = await pathproof(['inventory', 'check', other]);
-    expect(code).toBe(3);
-    expect(out).toMatch(/✗ image precious must not be overwritten: at byte 0 it has data that is not pathproof's/);
-    expect(out).toMatch(/✗ image filesystem must not be overwritten: it has signatures \(wipefs\): 0x438,ext4/);
-    const run = await pathproof(['run', 'smoke', '--lab', 'inventory', '--inventory', other, '--results', join(dir, 'refused')]);
-    expect(run.code).toBe(3);
-    expect(run.out).toMatch(/INVENTORY_NOT_READY/);
-    await expectUntouched();
-  }, 900_000);
-
   it('has its links cut by its own kernel, and healed', async () => {
     const inventory = parseInventory(text, file);
     const connections = new HostConnections();
@@ -170,6 +157,21 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
     await expectUntouched();
   }, 600_000);
 
+  it('is healed after its run was killed', async () => {
+    const { code } = await pathproof(['run', 'smoke', '--lab', 'inventory', '--inventory', file, '--results', join(dir, 'killed')], /inject gateway\.kill/);
+    expect(code).toBeNull();
+    expect(readJournal('foreign').open.length).toBeGreaterThan(5);
+    expect(await onNode('host1', 'ls /sys/class/nvme | wc -l')).not.toBe('0');
+    const healed = await pathproof(['lab', 'heal', '--inventory', file]);
+    expect(healed.code, healed.out).toBe(0);
+    expect(healed.out).toMatch(/undone {6}host1: host program and its folders/);
+    await expectUntouched();
+    expect((await pathproof(['lab', 'heal', '--inventory', file])).out).toMatch(/nothing is left to be undone/);
+    // A host that was never touched takes no harm from being undone.
+    await onNode('gw1', removeGateway('gw1'));
+    expect(existsSync(join(dir, 'killed'))).toBe(true);
+  }, runMaxMs);
+
   it('passes smoke, runs what the dry run had shown, and is left as it was', async () => {
     const dry = await pathproof(['run', 'smoke', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--dry-run']);
     expect(dry.code).toBe(0);
@@ -186,20 +188,18 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
     expect(unforeseen).toEqual([]);
   }, runMaxMs);
 
-  it('is healed after its run was killed', async () => {
-    const { code } = await pathproof(['run', 'smoke', '--lab', 'inventory', '--inventory', file, '--results', join(dir, 'killed')], /inject gateway\.kill/);
-    expect(code).toBeNull();
-    expect(readJournal('foreign').open.length).toBeGreaterThan(5);
-    expect(await onNode('host1', 'ls /sys/class/nvme | wc -l')).not.toBe('0');
-    const healed = await pathproof(['lab', 'heal', '--inventory', file]);
-    expect(healed.code, healed.out).toBe(0);
-    expect(healed.out).toMatch(/undone {6}host1: host program and its folders/);
+  it('is not ready with images that belong to somebody else', async () => {
+    const other = join(dir, 'other.yaml');
+    writeFileSync(other, `${text}  - { image: precious, mebibytes: 1, scratch: true }\n  - { image: filesystem, mebibytes: 8, scratch: true }\n`);
+    const { code, out } = await pathproof(['inventory', 'check', other]);
+    expect(code).toBe(3);
+    expect(out).toMatch(/✗ image precious must not be overwritten: at byte 0 it has data that is not pathproof's/);
+    expect(out).toMatch(/✗ image filesystem must not be overwritten: it has signatures \(wipefs\): 0x438,ext4/);
+    const run = await pathproof(['run', 'smoke', '--lab', 'inventory', '--inventory', other, '--results', join(dir, 'refused')]);
+    expect(run.code).toBe(3);
+    expect(run.out).toMatch(/INVENTORY_NOT_READY/);
     await expectUntouched();
-    expect((await pathproof(['lab', 'heal', '--inventory', file])).out).toMatch(/nothing is left to be undone/);
-    // A host that was never touched takes no harm from being undone.
-    await onNode('gw1', removeGateway('gw1'));
-    expect(existsSync(join(dir, 'killed'))).toBe(true);
-  }, runMaxMs);
+  }, 900_000);
 });
 
 /** The dry run shows a line per job; the commands around it are many (workload/fio). */
