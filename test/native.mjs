@@ -11,7 +11,7 @@ const verdictOf = (isGood) => (isGood ? 'pass' : 'fail');
 count('doctor', verdictOf(pathproof('doctor', '--lab', 'native', '--fix')));
 const hosts = spawnSync('npx', ['vitest', 'run', 'src/lab/native/native-host.lab.test.ts'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, PATHPROOF_NATIVE: '1' } });
 count('native hosts boot, are switched off and leave nothing, also after a crash', verdictOf(hosts.status === 0));
-runSuites('native', ['smoke'], 2);
+runSuites('native', ['smoke', 'failover', 'nightly'], 3);
 count('lab down', verdictOf(pathproof('lab', 'down')));
 console.log(`native lab in ${seconds()} s`);
 finish();

@@ -1,4 +1,5 @@
 import { nowUs } from '../util/clock.js';
+import { cephadmFaultDrivers } from './cephadm-drivers.js';
 import { gatewayOf, startAgain, whenRunning, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
 import { holdDataDriver, holdStoreDriver } from './hold-drivers.js';
 import { hostConnected, hostLost, monitorHeard, monitorLost, processRuns, recovered, storeBack, storeLost } from './observing.js';
@@ -9,6 +10,7 @@ export type { Confirmation, FaultContext, FaultDriver } from './driver.js';
 
 /** How each fault of the catalog (specs.ts) is done. */
 export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDriver> = {
+  ...cephadmFaultDrivers,
   'gateway.kill': (context) => {
     const gateway = gatewayOf(context);
     let pid: number | undefined;

@@ -28,7 +28,7 @@ export async function hostLost(context: FaultContext, also: string): Promise<Con
 }
 
 /** Asks until there is an answer, or the time for a confirmation is over. */
-async function askUntilSeen(context: FaultContext, ask: () => Promise<Confirmation>, pauseMs: number): Promise<Confirmation> {
+export async function askUntilSeen(context: FaultContext, ask: () => Promise<Confirmation>, pauseMs: number): Promise<Confirmation> {
   const untilUs = nowUs() + context.confirmTimeoutMs * 1_000;
   for (;;) {
     const seen = await ask();

@@ -1,4 +1,5 @@
 import type { OverlapAllowance, StallAllowance } from '../plan/types.js';
+import { cephadmFaultNames, cephadmFaultSpecs } from './cephadm-specs.js';
 
 /**
  * The catalog, as data: what each fault is, what ability of the lab it needs, and which consequences a
@@ -9,6 +10,7 @@ export const faultNames = [
   'gateway.kill', 'gateway.power-off', 'gateway.remove', 'gateway.listeners', 'gateway.pause', 'gateway.reboot',
   'partition.store', 'partition.monitor', 'partition.store-and-monitor', 'partition.host',
   'host.hold-write', 'store.hold-write',
+  ...cephadmFaultNames,
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -16,6 +18,7 @@ export type FaultName = (typeof faultNames)[number];
 export const abilities = [
   'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners',
   'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway', 'host.hold-write', 'store.hold',
+  'cephadm',
 ] as const;
 export type Ability = (typeof abilities)[number];
 
@@ -29,6 +32,8 @@ export interface FaultConsequences {
   takeoverBound: string;
   /** After the heal a machine has to boot before anything else can happen. */
   boots?: boolean;
+  /** cephadm has a part in it: after the heal it has to deploy or to start something. */
+  deploys?: boolean;
 }
 
 /**
@@ -48,6 +53,10 @@ export interface FaultSpec {
   description: string;
   requires: readonly Ability[];
   target: TargetState;
+  /** `group`: it hits every gateway, whichever is its target. */
+  scope?: 'group';
+  /** It is deleted from the group: the monitor's map has to show it. */
+  removes?: true;
   /** Writes may be half-way at the target while their path fails over: the scenario has to show that newer data overtook some of them. */
   holdsWrites?: true;
   /**
@@ -63,6 +72,7 @@ const failback = { when: 'heal', bound: 'failbackStall', reason: 'failback has a
 const silentOverlap = { when: 'inject', bound: 'silentOverlap', reason: 'nobody resets the host’s connections: it takes the silent gateway’s paths for optimized until it misses a keep-alive, while another gateway may be optimized already' } as const;
 
 export const faultSpecs: Record<FaultName, FaultSpec> = {
+  ...cephadmFaultSpecs,
   'gateway.kill': {
     name: 'gateway.kill',
     title: 'gateway process killed (SIGKILL)',
@@ -99,9 +109,10 @@ export const faultSpecs: Record<FaultName, FaultSpec> = {
   'gateway.remove': {
     name: 'gateway.remove',
     title: 'gateway removed from the group',
-    description: 'What cephadm does to remove a gateway: `nvme-gw delete` at the monitor, then the daemon is stopped. (The monitor’s part and the stop are real; cephadm itself is not involved on this lab.) Healed by `nvme-gw create` and a start.',
+    description: 'What cephadm does to remove a gateway: `nvme-gw delete` at the monitor, then the daemon is stopped. (The monitor’s part and the stop are real; cephadm itself is not involved: that is cephadm.remove.) Healed by `nvme-gw create` and a start.',
     requires: ['monitor.command', 'gateway.stop'],
     target: 'out',
+    removes: true,
     consequences: {
       stalls: [
         { when: 'inject', bound: 'removalStall', reason: 'after a delete the monitor suppresses failovers of the group before it moves the deleted gateway’s ANA group' },

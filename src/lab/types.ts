@@ -102,6 +102,37 @@ export interface MonitorNode {
   command(command: Record<string, string | number>): Promise<CommandReply>;
 }
 
+/** A daemon of the gateways' service, by `ceph orch ps`; its host has the name of its gateway. */
+export interface CephadmDaemon {
+  name: string;
+  host: string;
+  /** `running`, `stopped`, `error`, `unknown` (src/python-common/ceph/deployment, DaemonDescriptionStatus). */
+  status: string;
+}
+
+/** cephadm and podman, as the administrator of the gateways' service has them. Ability `cephadm`. */
+export interface CephadmNode {
+  /** Name of the service, `nvmeof.POOL.GROUP`. */
+  readonly service: string;
+  /** Runs `ceph orch COMMAND` and returns what it prints. */
+  orch(command: string): Promise<string>;
+  /** Applies the service with these gateways' hosts as its placement, one more at a time, so that the monitor knows the gateways in this order. */
+  place(gateways: readonly string[]): Promise<void>;
+  /** The service's daemons, looked at anew. */
+  daemons(): Promise<CephadmDaemon[]>;
+  /** The group's gateways by the ids that cephadm gave them, by the monitor's word (`ceph nvme-gw show`). */
+  gatewayIds(): Promise<{ id: string; host: string; anaGroup: number; availability: string }[]>;
+  /** Ids of the gateways' containers that podman runs on a gateway's host. */
+  containers(gateway: string): Promise<string[]>;
+  killContainer(gateway: string, container: string): Promise<void>;
+  /** The commands about gateways in the monitor's audit log, oldest first. */
+  audit(): Promise<string[]>;
+  /** The next end of this gateway's process is asked for. */
+  expectEnd(gateway: string): void;
+  /** Resolves when a process of the gateway runs and is reached. An infra error when none is in time. */
+  untilRuns(gateway: string): Promise<void>;
+}
+
 /** Links have the names `gw1-store`, `gw1-monitor`, `host1-gw1`, `monitor-store`. */
 export interface LinkNode {
   cut(link: string, mode: LinkCutMode, direction: LinkDirection): Promise<void>;
@@ -129,6 +160,7 @@ export interface Lab {
   readonly monitor: MonitorNode;
   readonly links: LinkNode;
   readonly store: StoreNode;
+  readonly cephadm?: CephadmNode;
   up(progress: (step: string) => void): Promise<void>;
   down(): Promise<void>;
   /** Processes of the lab on this machine that run now; none for a lab whose nodes are elsewhere. */

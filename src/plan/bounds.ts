@@ -30,6 +30,9 @@ export const emulatedGatewayStartMs = 30_000;
 /** Power-on to SSH of an emulated machine beside three others that work (10 to 25 s measured on two cores). */
 export const machineBootMs = 60_000;
 
+/** What cephadm takes for one order about one gateway, milliseconds; 1 to 4 s on a quiet machine, and 10 s more for a container that ignores SIGTERM. */
+export const orchestrationMs = 10_000;
+
 /** I/O windows of the observers (io.stats) are this long; a wait that looks at them needs two. */
 export const observationWindowMs = 250;
 
@@ -96,6 +99,7 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     ? { name: 'gateway start', ms: emulatedGatewayStartMs, reason: 'cleaning up after the last incarnation, and a new process in an emulated guest up to its first beacon' }
     : { name: 'gateway start', ms: gatewayStartMs, reason: 'a new process up to its first beacon' };
   const boot: Term = { name: 'machine boot', ms: machineBootMs, reason: 'the machine is switched on and boots' };
+  const orchestration: Term = { name: 'cephadm', ms: orchestrationMs, reason: 'cephadm stops, removes, deploys or starts the container, one step after the other, over SSH' };
   const home: Term[] = [
     gatewayStart,
     { name: 'CREATED to AVAILABLE', ms: 3 * t.beaconMs, reason: 'first map, second beacon, listeners open' },
@@ -128,6 +132,12 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     { name: 'failback', ms: t.failbackMs + 2 * t.beaconMs, reason: 'a failback that was under way ends first' },
     promotion, noise,
   ];
+  const reboot: Term[] = [
+    ...return_,
+    { name: 'monitor tick', ms: t.monTickMs, reason: 'one decision may wait for the tick' },
+    { name: 'failback', ms: t.failbackMs + 2 * t.beaconMs, reason: 'a start that took longer than the grace ends in a takeover and a failback' },
+    noise,
+  ];
   return [
     bound('quietStall', [noise]),
     bound('failoverStall', failover),
@@ -138,12 +148,12 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     bound('failbackStall', failback),
     bound('rescanStall', rescan),
     bound('silentStall', silence),
-    bound('rebootStall', [
-      ...return_,
-      { name: 'monitor tick', ms: t.monTickMs, reason: 'one decision may wait for the tick' },
-      { name: 'failback', ms: t.failbackMs + 2 * t.beaconMs, reason: 'a start that took longer than the grace ends in a takeover and a failback' },
-      noise,
-    ]),
+    bound('rebootStall', reboot),
+    bound('orchestratedFailoverStall', [orchestration, ...failover]),
+    bound('orchestratedRemovalStall', [orchestration, ...removal]),
+    bound('deployFailbackStall', [orchestration, ...failback]),
+    bound('redeployStall', [orchestration, ...reboot]),
+    bound('replaceStall', [orchestration, { name: 'delete suppression', ms: t.deleteSuppressMs, reason: 'failovers of the group are suppressed after a delete' }, ...reboot]),
     bound('linkResume', [{ name: 'reconnect', ms: 2 * t.reconnectDelayMs, reason: 'an attempt that began before the heal may still fail, the next succeeds' }, promotion, noise]),
     bound('heldWriteStall', [
       { name: 'I/O timeout', ms: t.ioTimeoutMs, reason: 'the held writes end by it' },
@@ -151,11 +161,13 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
       noise,
     ]),
     bound('removalNotice', [{ name: 'monitor tick', ms: t.monTickMs, reason: 'a delete is in the map at once, or with the next tick' }, noise]),
+    bound('orchestratedRemovalNotice', [orchestration, { name: 'monitor tick', ms: t.monTickMs, reason: 'a delete is in the map at once, or with the next tick' }, noise]),
     bound('zombieOverlap', [{ name: 'notice', ms: t.beaconMs, reason: 'the store’s notice that it is fenced, or the answer to its next beacon' }, noise]),
     bound('silentOverlap', [{ name: 'late detection', ms: Math.max(0, 1.5 * t.katoMs + (hasRealParts(platform) ? timeoutGranularityMs : 0) - (t.beaconGraceMs - t.beaconMs)), reason: 'the host misses a keep-alive up to 1.5 KATO after the last answer, and the monitor may promote another gateway as soon as its grace is over' }, noise]),
     bound('overlapStall', overlap),
     bound('overlapHome', [...overlap, observation]),
     bound('overlapHomeBoot', [boot, ...overlap, observation]),
+    bound('overlapHomeDeploy', [orchestration, ...overlap, observation]),
     bound('silentAwait', [...silence, observation, noise]),
     bound('storeResume', [{ name: 'resume', ms: t.beaconMs, reason: 'the store client’s connection carries on, or reconnects and re-sends' }, noise]),
     bound('monitorSilenceOverlap', [
@@ -170,10 +182,14 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     bound('silentLossAwait', [...silentLoss, observation, noise]),
     bound('removalAwait', [...removal, observation, noise]),
     bound('ioTimeoutAwait', [...ioTimeout, observation, noise]),
+    bound('orchestratedFailoverAwait', [orchestration, ...failover, observation, noise]),
+    bound('orchestratedRemovalAwait', [orchestration, ...removal, observation, noise]),
     bound('homeAwait', home),
     bound('convergence', home),
     bound('homeAwaitBoot', [boot, ...home]),
     bound('convergenceBoot', [boot, ...home]),
+    bound('homeAwaitDeploy', [orchestration, ...home]),
+    bound('convergenceDeploy', [orchestration, ...home]),
   ];
 }
 

@@ -78,7 +78,7 @@ function anaChanges(clusters: readonly Planned[][], topology: Topology): { group
     for (const { fault, target } of cluster) {
       const state = faultSpecs[fault].target;
       if (state === 'serves' || (alone && state === 'hangs')) continue;
-      const groups = alone ? loadedGroupsOf(target, topology) : loadedGroups(topology);
+      const groups = alone ? groupsHit({ fault, target }, topology) : loadedGroups(topology);
       for (const group of groups) max.set(group, max.get(group)! + (alone ? 2 : 4));
     }
   }
@@ -112,7 +112,7 @@ function clustersOf(faults: readonly Planned[]): Planned[][] {
 }
 
 function addAlone({ id, fault, target }: Planned, topology: Topology, expect: Expectations, host: HostKind): void {
-  const groups = loadedGroupsOf(target, topology);
+  const groups = groupsHit({ fault, target }, topology);
   const others = loadedGroups(topology).filter((group) => !groups.includes(group));
   if (host === 'kernel' && faultSpecs[fault].target === 'out' && others.length > 0) {
     expect.stalls.push({ fault: id, when: 'heal', groups: others, bound: 'rescanStall', reason: 'the host connects to the returned gateway and scans all namespaces there, also those that another gateway serves: their I/O waits for that' });
@@ -123,9 +123,20 @@ function addAlone({ id, fault, target }: Planned, topology: Topology, expect: Ex
   if (takeover !== null) expect.takeovers.push(...groups.map((group) => ({ fault: id, group, ...takeover })));
 }
 
-/** The bound of the way home after faults that overlap; a machine that was switched off boots first. */
+/** What the bounds of a way home have in their names, where more than a process has to start after any of these faults: a machine boots, or cephadm deploys. */
+export function returnOf(faults: readonly FaultName[]): '' | 'Boot' | 'Deploy' {
+  const has = (what: 'boots' | 'deploys'): boolean => faults.some((fault) => faultSpecs[fault].consequences[what] === true);
+  return has('boots') ? 'Boot' : has('deploys') ? 'Deploy' : '';
+}
+
+/** The bound of the way home after faults that overlap. */
 function overlapHomeOf(faults: readonly Planned[]): string {
-  return faults.some(({ fault }) => faultSpecs[fault].consequences.boots === true) ? 'overlapHomeBoot' : 'overlapHome';
+  return `overlapHome${returnOf(faults.map(({ fault }) => fault))}`;
+}
+
+/** The groups that a fault takes an owner from. */
+function groupsHit({ fault, target }: Pick<Planned, 'fault' | 'target'>, topology: Topology): number[] {
+  return faultSpecs[fault].scope === 'group' ? loadedGroups(topology) : loadedGroupsOf(target, topology);
 }
 
 interface Change { at: number; fault: Planned; when: 'inject' | 'heal' }

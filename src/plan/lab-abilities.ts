@@ -12,6 +12,7 @@ export const labAbilities: Readonly<Record<LabKind, readonly Ability[]>> = {
   inventory: [],
   native: [
     'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway', 'host.hold-write',
+    'cephadm',
   ],
 };
 

@@ -56,8 +56,8 @@ describe('planScenario', () => {
         const group = plan.topology.gateways.find((g) => g.name === target)!.anaGroup;
         // A random owner has namespaces; only its groups may stall, and only as its fault says.
         expect(plan.topology.namespaces.some((n) => n.anaGroup === group)).toBe(true);
-        expect(plan.expect.stalls.every((s) => s.groups.length === 1 && s.groups[0] === group)).toBe(true);
-        const { takeover } = faultSpecs[fault].consequences;
+        const { scope, consequences: { takeover } } = faultSpecs[fault];
+        expect(plan.expect.stalls.every((s) => (scope === 'group' ? s.groups.includes(group) : s.groups.length === 1 && s.groups[0] === group))).toBe(true);
         const wanted = gateways > 1 ? takeover : { expected: false, reason: 'there is no other gateway in the group' };
         expect(plan.expect.takeovers).toEqual(wanted === null ? [] : [{ fault: 'f', group, ...wanted }]);
         expect(plan.steps.filter((s) => s.do === 'await')).toHaveLength(gateways > 1 ? 1 : 0);
@@ -125,7 +125,7 @@ describe('parseSuite', () => {
 
   it('takes the suites that come with pathproof', () => {
     expect(parseSuite(smoke, 'smoke').scenarios).toHaveLength(1);
-    expect(parseSuite(failover, 'failover').scenarios.map((s) => s.name)).toEqual(['gateway-dead', 'gateway-off', 'gateway-removed', 'listeners-removed', 'partition-store', 'partition-monitor', 'partition-both']);
+    expect(parseSuite(failover, 'failover').scenarios.map((s) => s.name)).toEqual(['gateway-dead', 'gateway-off', 'gateway-removed', 'gateway-removed-by-cephadm', 'gateway-replaced-by-cephadm', 'listeners-removed', 'partition-store', 'partition-monitor', 'partition-both']);
   });
 });
 

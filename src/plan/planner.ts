@@ -4,7 +4,7 @@ import { usageError } from '../util/errors.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
 import { hasBlockDevices } from './fits.js';
-import { deriveExpectations, hasOverlap, loadedGroupsOf } from './expectations.js';
+import { deriveExpectations, hasOverlap, loadedGroupsOf, returnOf } from './expectations.js';
 import { resolveFioJobs } from './fio.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
 import { hasRealParts, nominalPlatform } from './platform.js';
@@ -69,7 +69,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
     : resolveTopology(setupName(options.lab, platform), shape, workload, new Random(`${setupName(options.lab, platform)}/topology`), platform.inventory);
   const bounds = deriveBounds(shape, platform);
   const expect: Expectations = {
-    quietStall: 'quietStall', convergence: boots(scenario.steps) ? 'convergenceBoot' : 'convergence', stalls: [], overlaps: [], takeovers: [],
+    quietStall: 'quietStall', convergence: `convergence${returnOf(scenario.steps.flatMap((step) => (step.do === 'inject' ? [step.fault] : [])))}`, stalls: [], overlaps: [], takeovers: [],
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
     ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
@@ -243,13 +243,8 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
     if (!fault.healed) throw usageError('BAD_SCENARIO', `${where}: the fault ${id} is never healed`, 'Every inject needs a heal: the end of a scenario is judged on a healthy lab.');
   }
   // Until here it was not known whether faults overlap, which decides how long the way home may take.
-  const boot = boots(steps) ? 'Boot' : '';
-  const home = `${hasOverlap(resolved) ? 'overlapHome' : 'homeAwait'}${boot}`;
+  const home = `${hasOverlap(resolved) ? 'overlapHome' : 'homeAwait'}${returnOf(steps.flatMap((step) => (step.do === 'inject' ? [step.fault] : [])))}`;
   return resolved.map((step) => (step.do === 'await' && step.bound === '' ? { ...step, bound: home } : step));
-}
-
-function boots(steps: ScenarioStep[]): boolean {
-  return steps.some((step) => step.do === 'inject' && faultSpecs[step.fault].consequences.boots === true);
 }
 
 function resolveTarget(at: string, target: string, topology: Topology, random: Random): string {

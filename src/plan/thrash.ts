@@ -1,3 +1,4 @@
+import { cephadmFaultNames } from '../fault/cephadm-specs.js';
 import { faultNames, faultSpecs, type FaultName } from '../fault/specs.js';
 import type { Random } from '../util/random.js';
 import { missingAbilities } from './lab-abilities.js';
@@ -29,10 +30,12 @@ interface Active { id: string; fault: FaultName; target: string; untilMs: number
  * A fault that hangs writes at the store comes alone, after everything is at home: a group that goes back to its owner
  * meanwhile takes nobody's access away, and what hung lands later, over newer data. That is how NVMeofGwMon is made, and
  * a schedule that hits it again and again would find nothing else (`hangOverFailback` asks for it).
+ *
+ * What cephadm does is drawn only where the step names it: it acts on the service as a whole, so that one heal undoes them all.
  */
 export function thrashSteps(step: ThrashStep, topology: Topology, lab: LabKind, random: Random, prefix: string, platform?: Pick<LabPlatform, 'inventory'>): PlanStep[] {
   const { forMs, concurrent = 2, spare = 'one', hangOverFailback = false } = step;
-  const faults = (step.faults ?? faultNames).filter((fault) => missingAbilities(fault, lab, platform).length === 0);
+  const faults = (step.faults ?? faultNames.filter((name) => !cephadmFaultNames.some((other) => other === name))).filter((fault) => missingAbilities(fault, lab, platform).length === 0);
   const steps: PlanStep[] = [];
   let active: Active[] = [];
   let count = 0;

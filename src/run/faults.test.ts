@@ -42,6 +42,14 @@ class HollowLab {
   }
   readonly store = { holdWrites: () => this.#note('store hold'), releaseWrites: () => this.#note('store release').then(() => 1) };
   readonly monitor = { command: (c: Record<string, unknown>) => this.#note(String(c['prefix'])).then(() => ({ code: 0, status: '', output: '' })) };
+  /** Whatever it is told, everything stays as it was. */
+  readonly cephadm = {
+    service: 'nvmeof.p.g', orch: (command: string) => this.#note(`orch ${command}`).then(() => ''), place: (names: readonly string[]) => this.#note(`place ${names.join()}`),
+    daemons: () => Promise.resolve(['gw1', 'gw2'].map((host) => ({ name: `nvmeof.p.g.${host}.abc`, host, status: 'running' }))),
+    gatewayIds: () => Promise.resolve(['gw1', 'gw2'].map((host, i) => ({ id: `client.nvmeof.p.g.${host}.abc`, host, anaGroup: i + 1, availability: 'AVAILABLE' }))),
+    containers: (gateway: string) => Promise.resolve([`container-of-${gateway}`]), killContainer: (gateway: string) => this.#note(`kill container of ${gateway}`),
+    audit: () => Promise.resolve([]), expectEnd: (gateway: string) => this.calls.push(`expect the end of ${gateway}`), untilRuns: (gateway: string) => this.#note(`wait for ${gateway}`),
+  };
   readonly links = { cut: (link: string) => this.#note(`cut ${link}`), heal: (link: string) => this.#note(`heal ${link}`) };
 }
 

@@ -1,4 +1,5 @@
 import type { EventOf } from '../history/events.js';
+import { removalBy } from '../plan/removals.js';
 import { Findings } from './result.js';
 import { watchedRoles } from './self-watch.js';
 import { starvation } from './standstill.js';
@@ -66,33 +67,36 @@ function checkMaps({ plan, events }: CheckInput, maps: readonly EventOf<'mon.map
 /** Is the gateway's removal, if there was one, still in force at the end? */
 function isRemoved(plan: CheckInput['plan'], events: CheckInput['events'], gateway: string): boolean {
   const faults = faultRecords(events);
-  return plan.steps.some((step) => step.do === 'inject' && step.fault === 'gateway.remove' && step.target === gateway && injectUs(faults.get(step.id)) !== undefined && healUs(faults.get(step.id)) === undefined);
+  return plan.steps.some((step) => step.do === 'inject' && removalBy(step, plan.topology)?.gateways.includes(gateway) === true && injectUs(faults.get(step.id)) !== undefined && healUs(faults.get(step.id)) === undefined);
 }
 
 function checkRemovals(input: CheckInput, maps: readonly EventOf<'mon.map'>[], period: Period, findings: Findings): void {
   const { plan, events } = input;
   const startUs = runStartUs(events);
   const faults = faultRecords(events);
-  const bound = boundOf(plan, 'removalNotice');
   for (const step of plan.steps) {
-    if (step.do !== 'inject' || step.fault !== 'gateway.remove') continue;
+    const removal = removalBy(step, plan.topology);
+    if (step.do !== 'inject' || removal === undefined) continue;
     const record = faults.get(step.id);
     const removedUs = record?.injected?.tUs;
     if (removedUs === undefined) continue;
-    const undoneUs = Math.min(healUs(record) ?? Infinity, period.toUs);
-    const deadlineUs = removedUs + bound.ms * 1000;
-    const gone = (map: EventOf<'mon.map'>): boolean => (map.gateways.find(({ id }) => id === step.target)?.availability ?? 'DELETING') === 'DELETING';
-    const first = maps.find((map) => map.tUs >= injectUs(record)! && map.tUs < undoneUs && gone(map));
-    const says = maps.findLast(({ tUs }) => tUs < undoneUs)?.gateways.find(({ id }) => id === step.target)?.availability ?? 'nothing';
-    const text = `${step.target} was removed ${at(removedUs, startUs)} (${step.id})`;
-    if (first === undefined && undoneUs < deadlineUs) findings.unknown(`${text} and created again ${ms(undoneUs - removedUs)} later, before the map had to show it (${bound.name} = ${ms(bound.ms * 1000)})`);
-    else if (first === undefined) findings.fail(`${text}, but the monitor’s map never had it DELETING: it says ${says}`, { tUs: removedUs, toUs: undoneUs });
-    else if (first.tUs > deadlineUs) findings.failInTime(`${text}, but the monitor’s map had it DELETING only ${ms(first.tUs - removedUs)} later, bound ${bound.name} = ${ms(bound.ms * 1000)}`, { tUs: removedUs, toUs: first.tUs, events: [first.seq] }, { excessUs: first.tUs - deadlineUs });
-    else findings.note(`${text}: the map had it DELETING ${ms(Math.max(0, first.tUs - removedUs))} later`, { tUs: first.tUs, events: [first.seq] });
-    const last = maps.at(-1)!;
-    const createdUs = healedUs(record);
-    if (createdUs !== undefined && last.gateways.find(({ id }) => id === step.target)?.availability === 'DELETING') {
-      findings.fail(`${step.target} was created again ${at(createdUs, startUs)}, but is DELETING in the last map of the monitor (${at(last.tUs, startUs)})`, { tUs: createdUs, events: [last.seq] });
+    const bound = boundOf(plan, removal.notice);
+    for (const gateway of removal.gateways) {
+      const undoneUs = Math.min(healUs(record) ?? Infinity, period.toUs);
+      const deadlineUs = removedUs + bound.ms * 1000;
+      const gone = (map: EventOf<'mon.map'>): boolean => (map.gateways.find(({ id }) => id === gateway)?.availability ?? 'DELETING') === 'DELETING';
+      const first = maps.find((map) => map.tUs >= injectUs(record)! && map.tUs < undoneUs && gone(map));
+      const says = maps.findLast(({ tUs }) => tUs < undoneUs)?.gateways.find(({ id }) => id === gateway)?.availability ?? 'nothing';
+      const text = `${gateway} was removed ${at(removedUs, startUs)} (${step.id})`;
+      if (first === undefined && undoneUs < deadlineUs) findings.unknown(`${text} and created again ${ms(undoneUs - removedUs)} later, before the map had to show it (${bound.name} = ${ms(bound.ms * 1000)})`);
+      else if (first === undefined) findings.fail(`${text}, but the monitor’s map never had it DELETING: it says ${says}`, { tUs: removedUs, toUs: undoneUs });
+      else if (first.tUs > deadlineUs) findings.failInTime(`${text}, but the monitor’s map had it DELETING only ${ms(first.tUs - removedUs)} later, bound ${bound.name} = ${ms(bound.ms * 1000)}`, { tUs: removedUs, toUs: first.tUs, events: [first.seq] }, { excessUs: first.tUs - deadlineUs });
+      else findings.note(`${text}: the map had it DELETING ${ms(Math.max(0, first.tUs - removedUs))} later`, { tUs: first.tUs, events: [first.seq] });
+      const last = maps.at(-1)!;
+      const createdUs = healedUs(record);
+      if (createdUs !== undefined && last.gateways.find(({ id }) => id === gateway)?.availability === 'DELETING') {
+        findings.fail(`${gateway} was created again ${at(createdUs, startUs)}, but is DELETING in the last map of the monitor (${at(last.tUs, startUs)})`, { tUs: createdUs, events: [last.seq] });
+      }
     }
   }
 }

@@ -141,8 +141,8 @@ export function allowanceWindows(plan: Plan, events: readonly HistoryEvent[], al
 /** `harness`, `host`, `gateway`, `monitor`, `store`, or what the lab calls it; by the lab's own word first, then the plan's. */
 export function rolesOf(plan: Plan, events: readonly HistoryEvent[]): Map<string, string> {
   const roles = new Map<string, string>([['harness', 'harness']]);
-  // In a lab of machines the monitor and the store are Ceph's own daemons, which nobody asks for their event loops.
-  if (plan.platform?.machines === undefined) for (const name of ['monitor', 'store']) roles.set(name, name);
+  // In the other labs the monitor and the store are Ceph's own daemons, which nobody asks for their event loops.
+  if (plan.lab === 'loopback') for (const name of ['monitor', 'store']) roles.set(name, name);
   for (const { name } of plan.topology.gateways) roles.set(name, 'gateway');
   for (const { name } of plan.topology.hosts) roles.set(name, 'host');
   for (const { name, role } of eventsOf(events, 'node')) roles.set(name, role);

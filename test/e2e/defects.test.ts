@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/plan/types.js';
-import { pathproof, readEvents, readVerdict, runDirs, sandbox, type Sandbox } from './pathproof.js';
+import { pathproof, provenRun, readEvents, readVerdict, runDirs, sandbox, type Sandbox } from './pathproof.js';
 
 /**
  * The harness has to find what is broken, by the checker whose business it is. One defect of each part;
@@ -43,7 +43,7 @@ describe('a lab with a defect', () => {
   });
 
   it('is told by no run of the honest lab: a held write is refused by the store, and nothing else happens', { timeout: 180_000 }, async () => {
-    const result = await pathproof(box, 'run', 'nightly', '--filter', 'held-data-phase', '--seed', 'd1');
+    const result = await provenRun(box, 'nightly', '--filter', 'held-data-phase', '--seed', 'd1');
     expect(result.code, result.stdout + result.stderr).toBe(0);
     const [dir] = runDirs(box);
     const vacuity = readVerdict(dir!).checks.find((c) => c.checker === 'vacuity')!;

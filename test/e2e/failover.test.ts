@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/plan/types.js';
-import { pathproof, readEvents, readVerdict, runDirs, sandbox, type Sandbox } from './pathproof.js';
+import { provenRun, readEvents, readVerdict, runDirs, sandbox, type Sandbox } from './pathproof.js';
 
 /** The whole failover suite once, and what must be seen in each scenario's history besides its verdict. */
 let box: Sandbox;
@@ -10,7 +10,7 @@ const runs = new Map<string, { dir: string; plan: Plan }>();
 
 beforeAll(async () => {
   box = sandbox();
-  const result = await pathproof(box, 'run', 'failover', '--seed', 'e2e', '--junit', join(box.dir, 'junit.xml'));
+  const result = await provenRun(box, 'failover', '--seed', 'e2e', '--junit', join(box.dir, 'junit.xml'));
   // A scenario that this lab cannot run leaves only the note that it was skipped.
   for (const dir of runDirs(box).filter((each) => existsSync(join(each, 'plan.json')))) {
     const plan = JSON.parse(readFileSync(join(dir, 'plan.json'), 'utf8')) as Plan;

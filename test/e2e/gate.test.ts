@@ -2,7 +2,7 @@ import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFil
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gateSchema, summarySchema } from '../../src/report/schema.js';
-import { pathproof, runDirs, sandbox, start, untilHistory, type Sandbox } from './pathproof.js';
+import { pathproof, provenRun, runDirs, sandbox, start, untilHistory, type Sandbox } from './pathproof.js';
 
 /** The gate on real stored runs of the loopback lab: one that passed, one that was interrupted, one skip. */
 let box: Sandbox;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await cut.finished;
   interrupted = runDirs(box).find((dir) => dir.endsWith('-cut'))!;
 
-  const ran = await pathproof(box, 'run', 'smoke', '--seed', 'gate');
+  const ran = await provenRun(box, 'smoke', '--seed', 'gate');
   expect(ran.code, ran.stdout + ran.stderr).toBe(0);
   good = runDirs(box).find((dir) => dir.endsWith('-gate'))!;
   expect(ran.stdout).toMatch(/evidence: manifest SHA-256 [0-9a-f]{64}/);

@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { alive, memberPids, pathproof, readEvents, readVerdict, runDirs, sandbox, type Sandbox } from './pathproof.js';
+import { alive, memberPids, pathproof, provenRun, readEvents, readVerdict, runDirs, sandbox, type Sandbox } from './pathproof.js';
 
 let box: Sandbox;
 beforeEach(() => {
@@ -12,7 +12,7 @@ afterEach(() => box.remove());
 describe('a lab with two hosts', () => {
   it('proves a failover in the eyes of both, and nothing once the journal of one of them is gone', { timeout: 120_000 }, async () => {
     // One ANA group, so that both hosts have I/O in the one that fails over.
-    const result = await pathproof(box, 'run', 'smoke', '--seed', 'e2e', '--hosts', '2', '--ana-groups', '1');
+    const result = await provenRun(box, 'smoke', '--seed', 'e2e', '--hosts', '2', '--ana-groups', '1');
     expect(result.code, result.stdout + result.stderr).toBe(0);
     expect(result.stdout.trimEnd().split('\n').at(-1)).toMatch(/--seed e2e --lab loopback --hosts 2 --ana-groups 1$/);
     const [dir] = runDirs(box);

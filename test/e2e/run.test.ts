@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync,
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HistoryEvent } from '../../src/history/events.js';
-import { alive, memberPids, pathproof, readEvents, readVerdict, runDirs, sandbox, start, untilHistory, type Sandbox } from './pathproof.js';
+import { alive, memberPids, pathproof, provenRun, readEvents, readVerdict, runDirs, sandbox, start, untilHistory, type Sandbox } from './pathproof.js';
 
 let box: Sandbox;
 beforeEach(() => {
@@ -14,7 +14,7 @@ const checkers = ['integrity', 'availability', 'single-optimized', 'convergence'
 
 describe('smoke', () => {
   it('proves a failover end to end, and the stored run can be judged again', { timeout: 120_000 }, async () => {
-    const result = await pathproof(box, 'run', 'smoke', '--seed', 'e2e');
+    const result = await provenRun(box, 'smoke', '--seed', 'e2e');
     expect(result.code, result.stdout + result.stderr).toBe(0);
     const lines = result.stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/seed e2e · git \S+ · run smoke --seed e2e/);

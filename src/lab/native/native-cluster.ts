@@ -92,9 +92,9 @@ export class NativeCluster {
     await this.ceph('orch apply -i -', { input: gatewayServiceYaml(this.#spec, hosts, options) });
   }
 
-  /** The gateways' daemons by cephadm's word. */
-  async gateways(): Promise<OrchDaemon[]> {
-    return parseOrchPs(await this.ceph(`orch ps --service_name ${serviceName(this.#spec)} -f json`));
+  /** The gateways' daemons by cephadm's word. With `refresh` it is told to look at the hosts; what it finds there is in a later answer. */
+  async gateways(options: { refresh?: boolean } = {}): Promise<OrchDaemon[]> {
+    return parseOrchPs(await this.ceph(`orch ps --service_name ${serviceName(this.#spec)} ${options.refresh === true ? '--refresh ' : ''}-f json`));
   }
 
   /** Resolves when cephadm has a daemon that runs on each of these hosts, and the monitor knows its gateway. */

@@ -36,6 +36,7 @@ const attachTryMs = 5_000;
 export class NativeGateway extends AttachedGateway implements GatewayNode {
   readonly #o: NativeGatewayOptions;
   #detached = false;
+  #gatewayId: string | undefined;
   /** What it said about the end that it was about to make itself. */
   #ending: string | undefined;
   #following: Promise<void> | undefined;
@@ -43,6 +44,11 @@ export class NativeGateway extends AttachedGateway implements GatewayNode {
   constructor(options: NativeGatewayOptions) {
     super(options.name, options.onEvent);
     this.#o = options;
+  }
+
+  /** By which the monitor knows it, or its last incarnation; undefined: none was reached yet. */
+  get gatewayId(): string | undefined {
+    return this.#gatewayId;
   }
 
   get info(): CephadmGatewayInfo | undefined {
@@ -68,6 +74,7 @@ export class NativeGateway extends AttachedGateway implements GatewayNode {
     this.meant = false;
     this.#ending = undefined;
     this.runningPid = gatewayPid(host.cgroup);
+    this.#gatewayId = (member.info as CephadmGatewayInfo).gwId;
     onAttached(member.info as CephadmGatewayInfo);
     this.note('ready', this.runningPid === undefined ? {} : { pid: this.runningPid });
     void member.closed.then(() => this.#onClosed(member));
@@ -101,13 +108,32 @@ export class NativeGateway extends AttachedGateway implements GatewayNode {
     await this.ended();
   }
 
+  /** Somebody else ends it next, as cephadm does, and it is meant. */
+  expectEnd(): void {
+    this.meant = true;
+  }
+
+  /** Resolves when a program of it is reached. */
+  async untilRuns(timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (this.runningPid === undefined) {
+      if (Date.now() >= deadline) throw infraError('GATEWAY_START', `no gateway of ${this.name} was reached within ${timeoutMs / 1_000} s`);
+      await sleep(50);
+    }
+  }
+
   pause(): Promise<void> {
-    process.kill(this.running(), 'SIGSTOP');
+    const pid = this.running();
+    process.kill(pid, 'SIGSTOP');
+    this.note('paused', { pid });
     return Promise.resolve();
   }
 
   resume(): Promise<void> {
-    if (this.runningPid !== undefined) process.kill(this.runningPid, 'SIGCONT');
+    if (this.runningPid !== undefined) {
+      process.kill(this.runningPid, 'SIGCONT');
+      this.note('resumed', { pid: this.runningPid });
+    }
     return Promise.resolve();
   }
 

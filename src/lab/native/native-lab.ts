@@ -22,6 +22,7 @@ import { cephHost, serviceName, type ClusterSpec } from './cluster-spec.js';
 import { withPlanNames } from './gateway-names.js';
 import type { NativeImages } from './images.js';
 import { labsDir } from './labs-dir.js';
+import { NativeCephadm } from './native-cephadm.js';
 import { NativeCluster } from './native-cluster.js';
 import { NativeGateway } from './native-gateway.js';
 import { NativeLinks } from './native-links.js';
@@ -60,7 +61,7 @@ export class NativeLab implements Lab {
   readonly links = new NativeLinks((name) => this.#up(this.#machines).host(name));
   readonly #o: NativeLabOptions;
   #machines: NativeMachines | undefined;
-  #cluster: NativeCluster | undefined;
+  #cephadm: NativeCephadm | undefined;
   #session: ClusterSession | undefined;
   #registration: LabRegistration | undefined;
   #dir: string | undefined;
@@ -78,7 +79,7 @@ export class NativeLab implements Lab {
   }
 
   readonly monitor: MonitorNode = {
-    command: (command) => this.#up(this.#session).command({ format: 'json', ...command }),
+    command: (command) => this.#up(this.#session).command({ format: 'json', ...command, ...this.#withCephadmId(command['id']) }),
   };
 
   readonly store: StoreNode = {
@@ -88,9 +89,9 @@ export class NativeLab implements Lab {
     }),
   };
 
-  /** cephadm's view of the gateways. */
-  get cluster(): NativeCluster {
-    return this.#up(this.#cluster);
+  /** cephadm, as its administrator has it. */
+  get cephadm(): NativeCephadm {
+    return this.#up(this.#cephadm);
   }
 
   async up(progress: (step: string) => void): Promise<void> {
@@ -111,16 +112,17 @@ export class NativeLab implements Lab {
       await machines.start();
 
       progress('cluster');
-      const cluster = this.#cluster = new NativeCluster(machines, spec);
+      const cluster = new NativeCluster(machines, spec);
       await cluster.untilReady();
       const relays = new Relays(machines.programGroup('relay'), () => machines.host(cephHost).pid!);
       this.#session = await ClusterSession.open(relays, dir, access);
 
       progress('gateways, deployed by cephadm');
+      this.#cephadm = new NativeCephadm({ cluster, spec, host: (name) => machines.host(name), gateway: (name) => this.gateways.get(name)!, show: () => this.#rawShow() });
       await installGatewayProgram(machines.programsDir);
       const served = JSON.stringify(servedOf(plan), null, 2);
       for (const name of names) await machines.host(name).exec('cat > /etc/pathproof/subsystem.json', { input: served });
-      await this.#deploy(cluster, names);
+      await this.cephadm.place(names);
       await Promise.all(names.map((name) => this.#attachGateway(name, dir, access.fsid, machines)));
       this.#observe();
       await this.#untilServing();
@@ -153,24 +155,10 @@ export class NativeLab implements Lab {
     ];
   }
 
-  /**
-   * One after the other: the monitor gives the ANA groups out in the order in which gateways are created, and the plan
-   * has the first gateway own the first group.
-   */
-  async #deploy(cluster: NativeCluster, names: readonly string[]): Promise<void> {
-    const { pool, group } = this.#o.spec;
-    for (let count = 1; count <= names.length; count++) {
-      const placed = names.slice(0, count);
-      await cluster.applyGateways(placed);
-      await cluster.untilDeployed(placed);
-      const deadline = Date.now() + servingMaxMs;
-      for (;;) {
-        const shown = parseNvmeGwShow(await this.#show(pool, group));
-        if (placed.every((name) => shown.gateways.some(({ id }) => id === name))) break;
-        if (Date.now() >= deadline) throw infraError('CEPHADM', `the monitor was not told of ${placed.at(-1)!} within ${servingMaxMs / 1_000} s`);
-        await sleep(200);
-      }
-    }
+  /** The monitor knows a gateway of the plan by the id that cephadm gave it. */
+  #withCephadmId(name: string | number | undefined): { id?: string } {
+    const id = typeof name === 'string' ? this.gateways.get(name)?.gatewayId : undefined;
+    return id === undefined ? {} : { id };
   }
 
   async #attachGateway(name: string, dir: string, fsid: string, machines: NativeMachines): Promise<void> {
@@ -189,10 +177,9 @@ export class NativeLab implements Lab {
 
   /** Every gateway is AVAILABLE and ACTIVE for its own group, by the monitor's word. */
   async #untilServing(): Promise<void> {
-    const { pool, group } = this.#o.spec;
     const deadline = Date.now() + servingMaxMs;
     for (;;) {
-      const shown = parseNvmeGwShow(await this.#show(pool, group));
+      const shown = parseNvmeGwShow(await this.#show());
       const missing = this.#o.plan.topology.gateways.filter(({ name, anaGroup }) => {
         const view = shown.gateways.find(({ id }) => id === name);
         return view?.availability !== 'AVAILABLE' || view.states[String(anaGroup)] !== 'ACTIVE';
@@ -232,14 +219,13 @@ export class NativeLab implements Lab {
 
   #observe(): void {
     const session = this.#up(this.#session);
-    const { pool, group } = this.#o.spec;
     const problem = (message: string): void => this.#sink('harness', { type: 'log', level: 'warn', message });
     this.#storeWatch = new StoreWatch({
       blocklist: () => session.must({ prefix: 'osd blocklist ls', format: 'json' }), osdStat: () => session.must({ prefix: 'osd stat', format: 'json' }),
       periodMs: storePeriodMs, onError: problem, emit: (event) => this.#sink('store', event),
     });
     this.#monitorWatch = new MonitorWatch({
-      show: () => this.#show(pool, group), periodMs: monitorPeriodMs, onError: (error) => problem(`the monitor cannot be read: ${error.message}`),
+      show: () => this.#show(), periodMs: monitorPeriodMs, onError: (error) => problem(`the monitor cannot be read: ${error.message}`),
       emit: (event) => {
         this.#sink('monitor', event);
         if (event.type === 'mon.map') this.#storeWatch?.look();
@@ -248,8 +234,13 @@ export class NativeLab implements Lab {
     for (const [name, { info }] of this.gateways) for (const address of Object.values(info?.storeAddresses ?? {})) this.#storeWatch.addClient(address, name);
   }
 
-  async #show(pool: string, group: string): Promise<string> {
-    return withPlanNames(await this.#up(this.#session).must({ prefix: 'nvme-gw show', pool, group, format: 'json' }), serviceName(this.#o.spec));
+  async #show(): Promise<string> {
+    return withPlanNames(await this.#rawShow(), serviceName(this.#o.spec));
+  }
+
+  #rawShow(): Promise<string> {
+    const { pool, group } = this.#o.spec;
+    return this.#up(this.#session).must({ prefix: 'nvme-gw show', pool, group, format: 'json' });
   }
 
   async #takeDown(): Promise<void> {

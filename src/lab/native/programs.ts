@@ -13,7 +13,7 @@ export function servedOf(plan: Plan): ServedConfig {
   return {
     nqn: topology.nqn, serial: serialOf(topology.nqn),
     namespaces: topology.namespaces.map(({ nsid, uuid, nguid, image, anaGroup, blockSize }) => ({ nsid, uuid, nguid, image, anaGroup, blockSize: blockSize as 512 | 4_096 })),
-    port: gatewayPort, timers: { scale, beaconMs, connectPanicMs, disconnectPanicMs, anattMs }, onFenced: 'end',
+    port: gatewayPort, timers: { scale, beaconMs, connectPanicMs, disconnectPanicMs, anattMs }, onFenced: shape.onFenced,
   };
 }
 

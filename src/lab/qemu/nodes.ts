@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Accel } from './accel.js';
 import type { LabImage } from './image/image.js';
@@ -69,6 +70,9 @@ export function fabricCard(fabric: FabricName): string {
   return `fab-${fabric}`;
 }
 
+/** For a guest that was restored to answer by SSH, where two guests share a processor, milliseconds. */
+const sshAgainMs = 30_000;
+
 /** A kernel that panics while it boots under emulation is given this many further chances. */
 const bootRetries = 2;
 
@@ -120,5 +124,5 @@ export async function restoreAll(nodes: Iterable<QemuVm>, tag: string): Promise<
   await Promise.all(all.map((vm) => vm.kill()));
   await Promise.all(all.map((vm) => vm.start({ loadSnapshot: tag })));
   await Promise.all(all.map((vm) => vm.resume()));
-  await Promise.all(all.map((vm) => vm.untilSshAgain()));
+  await Promise.all(all.map((vm) => vm.untilSshAgain(sshAgainMs * Math.max(1, all.length / (2 * availableParallelism())))));
 }

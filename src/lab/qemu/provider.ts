@@ -37,6 +37,11 @@ const readyTag = 'ready';
 const keyFile = 'design.key';
 const programStartMaxMs = 120_000;
 const connectMaxMs = 120_000;
+/** How often a gateway that ends itself while the lab comes up is started, at most. */
+const serveAttempts = 4;
+
+/** A program that was started in a guest, and how to start it again. */
+interface StartedProgram { name: string; entry: 'gateway' | 'host'; steps: Steps; member: AttachedMember; log: () => Promise<string[]>; start: () => Promise<AttachedMember> }
 
 interface Running { design: LabDesign; machines: Machines; store: SnapshotStore; access: ClusterAccess; programs: GuestPrograms; registration: LabRegistration; fresh: boolean; keep: boolean }
 
@@ -177,25 +182,32 @@ export class QemuProvider implements LabProvider {
   async #startPrograms(design: LabDesign, machines: Machines, programs: GuestPrograms, progress: ProviderProgress): Promise<void> {
     const connected = { namespaces: design.namespaces };
     const nodes = [...design.gateways.map((node) => ({ ...node, entry: 'gateway' as const })), ...design.hosts.map((node) => ({ ...node, entry: 'host' as const }))];
-    const started = nodes.map(async ({ name, config, entry }) => {
+    const started = nodes.map(async ({ name, config, entry }): Promise<StartedProgram> => {
       const { ssh } = machines.node(name);
       const steps = new Steps(name, progress);
       const log = async (): Promise<string[]> => (await ssh.exec(`tail -n 15 ${memberFiles(name).log}`, { okCodes: 'any' })).stdout.trimEnd().split('\n');
-      const member = await steps.run(`${entry} program`, async () => {
-        await programs.install(ssh, entry, name, config);
+      const start = async (): Promise<AttachedMember> => {
         await programs.start(ssh, entry, name);
         return AttachedMember.attach({ name, ssh, dir: machines.dir, onEvent: () => undefined, timeoutMs: programStartMaxMs });
+      };
+      const member = await steps.run(`${entry} program`, async () => {
+        await programs.install(ssh, entry, name, config);
+        return start();
       }, log);
-      if (entry === 'gateway') await steps.run('serving', () => untilServing(member), log);
-      return { entry, steps, member, log };
+      const program = { name, entry, steps, member, log, start };
+      if (entry === 'gateway') await serve(program, progress);
+      return program;
     });
     for (const each of started) each.catch(() => undefined);
-    const members = await Promise.all(started);
+    const running = await Promise.all(started);
+    const gateways = running.filter(({ entry }) => entry === 'gateway');
     // Before that there is nothing to connect to.
-    await Promise.all(members.filter(({ entry }) => entry === 'host').map(({ steps, member, log }) => steps.run('all paths connected', () => member.request('connect', connected, connectMaxMs), log)));
+    await Promise.all(running.filter(({ entry }) => entry === 'host').map(({ steps, member, log }) => steps.run('all paths connected', () => member.request('connect', connected, connectMaxMs), log)));
+    // Now that nothing else starts: whoever was not counted in any more meanwhile is back before anything is saved.
+    await Promise.all(gateways.map((gateway) => serve(gateway, progress)));
     // All that a gateway does at its start was done once, and so was compiled; the next one starts sooner.
-    await Promise.all(members.filter(({ entry }) => entry === 'gateway').map(({ member }) => member.request('keepCompiled')));
-    for (const { member } of members) member.close();
+    await Promise.all(gateways.map(({ steps, member, log }) => steps.run('compiled code', () => member.request('keepCompiled'), log)));
+    for (const { member } of running) member.close();
   }
 
   /** How much slower a guest's processor is than ours, both measured now. */
@@ -269,6 +281,22 @@ function checkCephMajor(image: LabImage, wanted: number | null): void {
     throw infraError('CEPH_MAJOR', `Debian ${image.manifest.suite} has Ceph ${version ?? 'not at all'}, not ${wanted}`, { hint: 'another --debian-suite has another release' });
   }
   if (!(major >= 19)) throw infraError('CEPH_MAJOR', `Ceph ${version ?? '(none)'} of Debian ${image.manifest.suite} has no NVMe-oF gateway monitor; 19 or newer is needed`, { hint: 'use --debian-suite forky' });
+}
+
+/**
+ * Waits until the gateway serves. One that the machine does not let send its beacons in time, while other programs start, is
+ * not counted in any more by the monitor and ends itself, as it should; it is started again, as its service manager would.
+ */
+async function serve(gateway: StartedProgram, progress: ProviderProgress): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (!gateway.member.running) gateway.member = await gateway.steps.run('started again', () => gateway.start(), gateway.log);
+      return await gateway.steps.run('serving', () => untilServing(gateway.member), gateway.log);
+    } catch (error) {
+      if (gateway.member.running || attempt === serveAttempts) throw error;
+      progress(gateway.name, 'it ended itself: the monitor had no beacon of it in time');
+    }
+  }
 }
 
 export async function untilServing(member: AttachedMember): Promise<void> {

@@ -1,0 +1,236 @@
+import { infraError } from '../util/errors.js';
+import type { CephadmDaemon, CephadmNode } from '../lab/types.js';
+import type { CephadmFaultName } from './cephadm-specs.js';
+import { gatewayOf, whenRunning, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
+import { askUntilSeen, hostLost, processRuns, recovered } from './observing.js';
+
+/** What podman, cephadm and the monitor say of a gateway's host at one moment. */
+interface Seen {
+  /** Ids of the gateways' containers that run there. */
+  containers: string[];
+  daemons: CephadmDaemon[];
+  /** The gateways of that host in the monitor's map, with their availability. */
+  known: { id: string; anaGroup: number; availability: string }[];
+  /** Commands of cephadm about the gateways of this host in the monitor's audit log, since the injection began. */
+  audit: string[];
+}
+
+/** The same before the fault. */
+interface Before { container: string; daemon: string; id: string; audit: ReadonlySet<string> }
+
+interface Orchestrated {
+  inject(cephadm: CephadmNode, before: Before): Promise<string>;
+  heal(cephadm: CephadmNode, before: Before): Promise<string>;
+  /** Is this what the fault looks like, to everybody but the injector? */
+  took(seen: Seen, before: Before): boolean;
+  /** And this what its heal looks like? */
+  healed(seen: Seen, before: Before): boolean;
+}
+
+const lookAgainMs = 300;
+const removed = (seen: Seen, before: Before): boolean => seen.containers.length === 0
+  && !seen.daemons.some(({ name }) => name === before.daemon)
+  && saysCommand(seen.audit, 'nvme-gw delete', before.id)
+  && seen.known.every(({ id, availability }) => id !== before.id || availability === 'DELETING');
+const runsAnew = (seen: Seen, before: Before): boolean => seen.containers.length === 1 && seen.containers[0] !== before.container
+  && seen.daemons.some(({ name, status }) => name !== before.daemon && status === 'running')
+  && seen.known.some(({ id, availability }) => id !== before.id && availability !== 'DELETING');
+const stopped = (seen: Seen, before: Before): boolean => seen.containers.length === 0 && seen.known.some(({ id }) => id === before.id) && !saysCommand(seen.audit, 'nvme-gw delete', before.id);
+const runsAgain = (seen: Seen, before: Before): boolean => seen.containers.length === 1 && seen.containers[0] !== before.container
+  && seen.daemons.some(({ name, status }) => name === before.daemon && status === 'running')
+  && seen.known.some(({ id }) => id === before.id);
+
+/** How each fault by cephadm and podman is done, and what it looks like. */
+export const cephadmFaultDrivers: Record<CephadmFaultName, (context: FaultContext) => FaultDriver> = {
+  'cephadm.remove': (context) => orchestrated(context, {
+    inject: async (cephadm, { daemon }) => {
+      await cephadm.orch(`set-unmanaged ${cephadm.service}`);
+      await cephadm.orch(`daemon rm ${daemon}`);
+      return `ceph orch set-unmanaged ${cephadm.service}; ceph orch daemon rm ${daemon}`;
+    },
+    heal: (cephadm) => applyAll(context, cephadm),
+    took: removed, healed: runsAnew,
+  }),
+  'cephadm.replace': (context) => orchestrated(context, {
+    inject: async (cephadm, { daemon }) => {
+      await cephadm.orch(`daemon rm ${daemon}`);
+      return `ceph orch daemon rm ${daemon}`;
+    },
+    heal: () => Promise.resolve('nothing to heal: cephadm deploys another one by itself'),
+    took: (seen, before) => runsAnew(seen, before) && saysCommand(seen.audit, 'nvme-gw delete', before.id),
+    healed: runsAnew,
+  }),
+  'cephadm.placement': (context) => orchestrated(context, {
+    inject: async (cephadm) => {
+      await cephadm.place(gatewayNames(context).filter((name) => name !== context.target));
+      return `ceph orch apply without ${context.target} in the placement`;
+    },
+    heal: (cephadm) => applyAll(context, cephadm),
+    took: removed, healed: runsAnew,
+  }),
+  'cephadm.drain': (context) => orchestrated(context, {
+    inject: async (cephadm) => {
+      await cephadm.orch(`host drain ${context.target} --force`);
+      return `ceph orch host drain ${context.target} --force`;
+    },
+    heal: async (cephadm) => {
+      await cephadm.orch(`host label rm ${context.target} _no_schedule`);
+      return `ceph orch host label rm ${context.target} _no_schedule`;
+    },
+    took: removed, healed: runsAnew,
+  }),
+  'cephadm.service-remove': (context) => orchestrated(context, {
+    inject: async (cephadm) => {
+      await cephadm.orch(`rm ${cephadm.service}`);
+      return `ceph orch rm ${cephadm.service}`;
+    },
+    heal: (cephadm) => applyAll(context, cephadm),
+    took: removed, healed: runsAnew,
+  }, gatewayNames(context)),
+  'cephadm.stop': (context) => orchestrated(context, {
+    inject: async (cephadm, { daemon }) => {
+      await cephadm.orch(`daemon stop ${daemon}`);
+      return `ceph orch daemon stop ${daemon}`;
+    },
+    heal: async (cephadm, { daemon }) => {
+      await cephadm.orch(`daemon start ${daemon}`);
+      return `ceph orch daemon start ${daemon}`;
+    },
+    took: (seen, before) => stopped(seen, before) && seen.daemons.some(({ name, status }) => name === before.daemon && status === 'stopped'),
+    healed: runsAgain,
+  }),
+  'cephadm.maintenance': (context) => orchestrated(context, {
+    inject: async (cephadm) => {
+      await cephadm.orch(`host maintenance enter ${context.target}`);
+      return `ceph orch host maintenance enter ${context.target}`;
+    },
+    heal: async (cephadm) => {
+      await cephadm.orch(`host maintenance exit ${context.target}`);
+      return `ceph orch host maintenance exit ${context.target}`;
+    },
+    took: stopped, healed: runsAgain,
+  }),
+  'cephadm.restart': (context) => orchestrated(context, restarted('restart')),
+  'cephadm.redeploy': (context) => orchestrated(context, restarted('redeploy')),
+  'cephadm.container-kill': (context) => orchestrated(context, {
+    inject: async (cephadm, { container }) => {
+      await cephadm.killContainer(context.target, container);
+      return `podman kill --signal KILL ${container.slice(0, 12)}`;
+    },
+    heal: () => Promise.resolve('nothing to heal: systemd starts the container again'),
+    took: stopped, healed: runsAgain,
+  }),
+};
+
+function restarted(action: 'restart' | 'redeploy'): Orchestrated {
+  return {
+    inject: async (cephadm, { daemon }) => {
+      await cephadm.orch(`daemon ${action} ${daemon}`);
+      return `ceph orch daemon ${action} ${daemon}`;
+    },
+    heal: () => Promise.resolve('nothing to heal: it comes back by itself'),
+    took: (seen, before) => runsAgain(seen, before) && (action === 'restart' || saysCommand(seen.audit, 'nvme-gw create', before.id)),
+    healed: runsAgain,
+  };
+}
+
+/**
+ * A fault that an administrator does by cephadm to one gateway, or to all of `targets`. The fault is confirmed by the hosts,
+ * which lose their controllers, and by podman on the gateway's host, `ceph orch ps`, `ceph nvme-gw show` and the monitor's
+ * audit log, which all have to agree at one moment.
+ */
+function orchestrated(context: FaultContext, fault: Orchestrated, targets: readonly string[] = [context.target]): FaultDriver {
+  const { cephadm } = context.lab;
+  if (cephadm === undefined) throw new Error('the lab has no cephadm');
+  const befores = new Map<string, Before>();
+  const lost: Promise<Confirmation>[] = [];
+  const beforeOf = (target: string): Before => {
+    const before = befores.get(target);
+    if (before === undefined) throw new Error(`${target} was not looked at before the fault`);
+    return before;
+  };
+  const looks = async (ok: (seen: Seen, before: Before) => boolean): Promise<Confirmation> => {
+    const words: string[] = [];
+    for (const target of targets) {
+      const before = beforeOf(target);
+      const seen = await askUntilSeen(context, async () => {
+        const now = await look(cephadm, target, before);
+        return ok(now, before) ? { observer: 'podman, cephadm, monitor', evidence: inWords(target, now) } : null;
+      }, lookAgainMs);
+      if (seen === null) return null;
+      words.push(seen.evidence);
+    }
+    return { observer: 'podman, cephadm, monitor', evidence: words.join('; ') };
+  };
+  return {
+    inject: async () => {
+      for (const target of targets) {
+        await whenRunning({ ...context, target });
+        befores.set(target, await lookBefore(cephadm, target));
+        // It may be back before the command returns.
+        lost.push(hostLost({ ...context, target }, ''));
+      }
+      for (const target of targets) cephadm.expectEnd(target);
+      return fault.inject(cephadm, beforeOf(context.target));
+    },
+    confirm: async () => {
+      const [seen, ...hosts] = await Promise.all([looks((now, before) => fault.took(now, before)), ...lost]);
+      if (seen === null || hosts.some((host) => host === null)) return null;
+      return { observer: `${hosts[0]!.observer}, ${seen.observer}`, evidence: [...hosts.map((host) => host!.evidence), seen.evidence].join('; ') };
+    },
+    heal: async () => {
+      const before = befores.get(context.target);
+      // Nothing was done yet.
+      if (before === undefined) return 'nothing to heal';
+      const what = await fault.heal(cephadm, before);
+      for (const target of targets) await cephadm.untilRuns(target);
+      return `${what}; ${targets.map((target) => `${target} runs (pid ${gatewayOf({ ...context, target }).pid})`).join(', ')}`;
+    },
+    confirmHealed: async () => {
+      const seen = await looks((now, before) => fault.healed(now, before));
+      const back = await recovered(context, () => processRuns(context));
+      return seen === null || back === null ? null : { observer: `${back.observer}, ${seen.observer}`, evidence: `${back.evidence}; ${seen.evidence}` };
+    },
+  };
+}
+
+async function applyAll(context: FaultContext, cephadm: CephadmNode): Promise<string> {
+  await cephadm.place(gatewayNames(context));
+  return `ceph orch apply with ${gatewayNames(context).join(', ')} in the placement`;
+}
+
+function gatewayNames({ plan }: FaultContext): string[] {
+  return plan.topology.gateways.map(({ name }) => name);
+}
+
+async function lookBefore(cephadm: CephadmNode, target: string): Promise<Before> {
+  const [containers, daemons, known, audit] = await Promise.all([cephadm.containers(target), cephadm.daemons(), cephadm.gatewayIds(), cephadm.audit()]);
+  const [container] = containers;
+  const daemon = daemons.find(({ host }) => host === target)?.name;
+  const id = known.find(({ host, availability }) => host === target && availability !== 'DELETING')?.id;
+  if (container === undefined || daemon === undefined || id === undefined) throw infraError('CEPHADM', `${target} has ${container === undefined ? 'no container' : daemon === undefined ? 'no daemon in `ceph orch ps`' : 'no gateway in the monitor’s map'}`);
+  return { container, daemon, id, audit: new Set(audit) };
+}
+
+async function look(cephadm: CephadmNode, target: string, before: Before): Promise<Seen> {
+  const [containers, daemons, known, audit] = await Promise.all([cephadm.containers(target), cephadm.daemons(), cephadm.gatewayIds(), cephadm.audit()]);
+  return {
+    containers, daemons: daemons.filter(({ host }) => host === target), known: known.filter(({ host }) => host === target),
+    audit: audit.filter((line) => !before.audit.has(line) && line.includes(`.${target}.`)),
+  };
+}
+
+/** Has the monitor's audit log such a command about this gateway? Its entries are JSON, as Ceph writes it. */
+function saysCommand(audit: readonly string[], prefix: string, id: string): boolean {
+  return audit.some((line) => line.includes(prefix) && line.includes(id));
+}
+
+function inWords(target: string, { containers, daemons, known, audit }: Seen): string {
+  const commands = [...new Set(audit.flatMap((line) => /nvme-gw (?:create|delete)/.exec(line) ?? []))];
+  return [
+    `podman on ${target} runs ${containers.length === 0 ? 'no gateway' : containers.map((id) => id.slice(0, 12)).join(', ')}`,
+    `ceph orch ps has ${daemons.length === 0 ? 'none there' : daemons.map(({ name, status }) => `${name} ${status}`).join(', ')}`,
+    `the monitor has ${known.length === 0 ? 'none of it' : known.map(({ id, anaGroup, availability }) => `${id} ${availability} with ANA group ${anaGroup}`).join(', ')}`,
+    `and its audit log ${commands.length === 0 ? 'no command about it' : commands.join(', ')}`,
+  ].join(', ');
+}
