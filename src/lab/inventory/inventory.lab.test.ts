@@ -109,7 +109,7 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
   /** Nothing of ours is left on any node, in the kernel either. */
   async function expectUntouched(): Promise<void> {
     for (const name of nodes.keys()) {
-      expect(await onNode(name, 'ls -d /usr/local/lib/pathproof /run/pathproof* /var/log/pathproof /var/cache/pathproof /etc/pathproof/*.json /var/tmp/pathproof* 2>/dev/null; ls /sys/kernel/config/nvmet/subsystems /sys/kernel/config/nvmet/ports /sys/bus/rbd/devices 2>/dev/null | grep -v :; ls /dev/mapper | grep pathproof; cat /sys/class/nvme/*/subsysnqn 2>/dev/null; nft list tables; pgrep -fa [p]athproof/ || true'), name).toBe('');
+      expect(await onNode(name, 'ls -d /usr/local/lib/pathproof /run/pathproof* /var/log/pathproof /var/cache/pathproof /etc/pathproof/*.json /var/tmp/pathproof* 2>/dev/null; ls /sys/kernel/config/nvmet/subsystems /sys/kernel/config/nvmet/ports /sys/bus/rbd/devices 2>/dev/null | grep -v :; ls /dev/mapper | grep pathproof; cat /sys/class/nvme/*/subsysnqn 2>/dev/null; nft list tables; pgrep -fa /[l]ib/pathproof/ || true'), name).toBe('');
     }
     for (const name of ['gw1', 'gw2']) expect(await onNode(name, 'ls -d /sys/module/rbd /sys/module/nvmet_tcp 2>/dev/null || true')).toBe('');
     expect(parseNvmeGwShow(await onNode('ceph', 'ceph nvme-gw show rbd grp1 --format json')).gateways.map(({ id }) => id)).toEqual(['gw1']);
