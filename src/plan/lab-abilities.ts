@@ -1,6 +1,12 @@
 import { faultSpecs, type Ability, type FaultName } from '../fault/specs.js';
 import type { LabKind } from './types.js';
 
+/** What can be done to gateways that cephadm has deployed on native hosts, whoever the initiator is. */
+const cephadmAbilities: readonly Ability[] = [
+  'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor',
+  'link.host-gateway', 'cephadm',
+];
+
 /** What each lab can do to the system under test. A plan asks before a lab is up; the labs themselves say nothing else. */
 export const labAbilities: Readonly<Record<LabKind, readonly Ability[]>> = {
   loopback: [
@@ -8,15 +14,9 @@ export const labAbilities: Readonly<Record<LabKind, readonly Ability[]>> = {
     'link.host-gateway', 'host.hold-write', 'store.hold',
   ],
   qemu: ['gateway.kill', 'gateway.stop', 'gateway.power', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor'],
-  native: [
-    'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway', 'host.hold-write',
-    'cephadm',
-  ],
-  // As `native`, but for what only our own initiator can do.
-  'native-linux': [
-    'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway',
-    'cephadm',
-  ],
+  native: [...cephadmAbilities, 'host.hold-write'],
+  // Its hosts are not our own initiator.
+  'native-linux': cephadmAbilities,
 };
 
 /** What the fault needs and the lab lacks; empty: it can be done there. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { faultSpecs } from '../fault/specs.js';
+import type { FaultName } from '../fault/specs.js';
 import { usageError } from '../util/errors.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
@@ -66,7 +67,7 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
     : resolveTopology(options.lab, shape, workload, new Random(`${options.lab}/topology`));
   const bounds = deriveBounds(shape, platform);
   const expect: Expectations = {
-    quietStall: 'quietStall', convergence: `convergence${returnOf(scenario.steps.flatMap((step) => (step.do === 'inject' ? [step.fault] : [])))}`, stalls: [], overlaps: [], takeovers: [],
+    quietStall: 'quietStall', convergence: `convergence${returnOf(faultsIn(scenario.steps))}`, stalls: [], overlaps: [], takeovers: [],
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
     ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
@@ -229,8 +230,12 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
     if (!fault.healed) throw usageError('BAD_SCENARIO', `${where}: the fault ${id} is never healed`, 'Every inject needs a heal: the end of a scenario is judged on a healthy lab.');
   }
   // Until here it was not known whether faults overlap, which decides how long the way home may take.
-  const home = `${hasOverlap(resolved) ? 'overlapHome' : 'homeAwait'}${returnOf(steps.flatMap((step) => (step.do === 'inject' ? [step.fault] : [])))}`;
+  const home = `${hasOverlap(resolved) ? 'overlapHome' : 'homeAwait'}${returnOf(faultsIn(steps))}`;
   return resolved.map((step) => (step.do === 'await' && step.bound === '' ? { ...step, bound: home } : step));
+}
+
+function faultsIn(steps: readonly ScenarioStep[]): FaultName[] {
+  return steps.flatMap((step) => (step.do === 'inject' ? [step.fault] : []));
 }
 
 function resolveTarget(at: string, target: string, topology: Topology, random: Random): string {
