@@ -23,12 +23,12 @@ function run(lab, suite, filter) {
 }
 
 /**
- * Runs suites on a lab and counts each scenario. One that proved nothing (`unknown`: the machine did not let
- * the test run evenly; `infra`: the lab broke) is tried again, which is said; one that failed is not.
+ * Runs suites on a lab (each by its name, or [name, filter]) and counts each scenario. One that proved nothing (`unknown`:
+ * the machine did not let the test run evenly; `infra`: the lab broke) is tried again, which is said; one that failed is not.
  */
 export function runSuites(lab, suites, attempts) {
-  for (const suite of suites) {
-    const verdicts = run(lab, suite);
+  for (const [suite, filter] of suites.map((each) => [each].flat())) {
+    const verdicts = run(lab, suite, filter);
     // A suite of which nothing is known has failed as a whole.
     if (verdicts.size === 0) count(suite, 'fail');
     for (const [scenario, first] of verdicts) {

@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { Option, type Command } from 'commander';
 import { examineLoopbackLab, examineQemuLab, type DoctorReport } from '../lab/qemu/doctor.js';
-import { examineNativeLab } from '../lab/native/doctor.js';
+import { examineNativeLab, examineNativeLinuxLab } from '../lab/native/doctor.js';
 import { ExitCode, infraError } from '../util/errors.js';
 
 const examinations = {
   loopback: () => Promise.resolve(examineLoopbackLab()),
   qemu: () => examineQemuLab(),
   native: () => examineNativeLab(),
+  'native-linux': () => examineNativeLinuxLab(),
 } as const;
 type DoctorLab = keyof typeof examinations;
 const doctorLabs = Object.keys(examinations) as DoctorLab[];

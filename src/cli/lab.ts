@@ -110,7 +110,7 @@ const anyScenario = { name: 'lab', title: 'A lab that is only up', description: 
 async function labUp(flags: PlanFlags & { cold?: boolean }): Promise<void> {
   if (flags.lab === 'loopback') throw usageError('LAB_UP', 'the loopback lab is started by each run and ends with it', 'Use --lab qemu.');
   if (flags.lab === 'inventory') throw usageError('LAB_UP', 'hosts of an inventory are prepared by each run and left as they were', '`pathproof inventory check FILE` looks whether they are ready.');
-  if (flags.lab === 'native') throw usageError('LAB_UP', 'the native lab is started by each run and ends with it', 'Use --lab qemu.');
+  if (flags.lab === 'native' || flags.lab === 'native-linux') throw usageError('LAB_UP', 'the native lab is started by each run and ends with it', 'Use --lab qemu.');
   const plan = planScenario('lab', anyScenario, planOptions(flags));
   const provider = openProvider(flags.lab, { keep: true, ...(flags.cold === true ? { cold: true } : {}) });
   const { signal, release } = interruptible(process.stdout, 'interrupted: taking the machines down');

@@ -2,7 +2,7 @@ import { nowUs } from '../util/clock.js';
 import { cephadmFaultDrivers } from './cephadm-drivers.js';
 import { gatewayOf, startAgain, whenRunning, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
 import { holdDataDriver, holdStoreDriver } from './hold-drivers.js';
-import { hostConnected, hostLost, monitorHeard, monitorLost, processRuns, recovered, storeBack, storeLost } from './observing.js';
+import { hostConnected, hostLost, monitorHeard, monitorLost, processRuns, recovered, storeBack, storeLost, whenReaching } from './observing.js';
 import { pauseDriver, rebootDriver } from './process-drivers.js';
 import type { FaultName } from './specs.js';
 
@@ -102,9 +102,9 @@ export const faultDrivers: Record<FaultName, (context: FaultContext) => FaultDri
   'store.hold-write': holdStoreDriver,
 
   'partition.store': (context) => partition(context, ['store'], (sinceUs) => storeLost(context, sinceUs), (sinceUs) => storeBack(context, sinceUs)),
-  'partition.monitor': (context) => partition(context, ['monitor'], () => monitorLost(context), () => recovered(context, () => monitorHeard(context))),
+  'partition.monitor': (context) => partition(context, ['monitor'], (sinceUs) => monitorLost(context, sinceUs), () => recovered(context, () => monitorHeard(context))),
   'partition.store-and-monitor': (context) => partition(context, ['store', 'monitor'], async (sinceUs) => {
-    const [io, monitor] = await Promise.all([storeLost(context, sinceUs), monitorLost(context)]);
+    const [io, monitor] = await Promise.all([storeLost(context, sinceUs), monitorLost(context, sinceUs)]);
     return io === null || monitor === null ? null : { observer: `${io.observer}, ${monitor.observer}`, evidence: `${io.evidence}; ${monitor.evidence}` };
   }, () => recovered(context, () => monitorHeard(context))),
   'partition.host': (context) => partition(context, ['host'], () => hostLost(context, ''), () => recovered(context, () => Promise.resolve(hostConnected(context)))),
@@ -128,6 +128,8 @@ function partition(
   return {
     inject: async () => {
       gatewayOf(context);
+      // One that is just being started shows nobody whether it is cut off from the store.
+      if (ends.includes('store') && context.alone()) await whenReaching(context);
       await Promise.all(links.map((link) => context.lab.links.cut(link, 'drop', 'both')));
       sinceUs = nowUs();
       return `dropping everything on ${links.join(' and ')}`;

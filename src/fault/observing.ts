@@ -94,6 +94,11 @@ function carriesLoad(context: FaultContext): boolean {
   return loadedNamespaces(context).length > 0 && groups.every((group) => context.view.ownerOf(group) === context.target);
 }
 
+/** Waits, for as long as a confirmation may take, until the gateway's process says that it reaches the store; where it can say that. */
+export async function whenReaching(context: FaultContext): Promise<void> {
+  if (gatewayOf(context).reachesStore !== undefined) await probe(context, true);
+}
+
 /** Asks the gateway's process whether it reaches the store, until it says what is expected. */
 function probe(context: FaultContext, expected: boolean): Promise<Confirmation> {
   const gateway = gatewayOf(context);
@@ -109,7 +114,7 @@ const probePauseMs = 200;
 
 function missing(context: FaultContext): string {
   const states = context.view.controllersOf(context.target);
-  const availability = context.view.monitor.find((g) => g.id === context.target)?.availability;
+  const availability = availabilityOf(context);
   return `${possessive(context)} controllers of it are ${states.join(', ') || 'none'} and the monitor says ${availability ?? 'nothing'}`;
 }
 
@@ -118,18 +123,33 @@ function monitorSilenceMs(context: FaultContext): number {
   return 16 * context.plan.shape.timers.beaconMs + 1_000;
 }
 
+/** What the monitor's map says of the target; undefined: it does not have it. */
+function availabilityOf({ view, target }: FaultContext): string | undefined {
+  return view.monitor.find(({ id }) => id === target)?.availability;
+}
+
 async function hostReconnected(context: FaultContext): Promise<Confirmation> {
   const back = await waitFor(context, () => context.view.connectedTo(context.target)
-    && context.view.monitor.find((g) => g.id === context.target)?.availability === 'AVAILABLE');
+    && availabilityOf(context) === 'AVAILABLE');
   return back ? { observer: `${allHosts(context)}, monitor`, evidence: `${possessive(context)} controllers of ${context.target} are live and the monitor says AVAILABLE` } : null;
 }
 
-/** Cut off from the monitor: the monitor has declared it down, or else the gateway itself hears nothing any more. */
-export async function monitorLost(context: FaultContext): Promise<Confirmation> {
-  const lost = await waitFor(context, () => context.view.monitor.find((g) => g.id === context.target)?.availability === 'UNAVAILABLE');
-  if (lost) return { observer: 'monitor', evidence: `the monitor declared ${context.target} UNAVAILABLE` };
-  const silentMs = context.view.gatewayState(context.target)?.monSilentMs ?? 0;
-  if (silentMs <= monitorSilenceMs(context)) return null;
+/**
+ * Cut off from the monitor since `sinceUs`: the monitor has declared it down, or else the gateway itself has heard nothing any
+ * more for longer than it ever has to. (One that the monitor does not count in yet is never declared down, and may end itself
+ * for the silence and be started again before this is asked the next time.)
+ */
+export async function monitorLost(context: FaultContext, sinceUs: number): Promise<Confirmation> {
+  const limitMs = monitorSilenceMs(context);
+  const isDown = (): boolean => availabilityOf(context) === 'UNAVAILABLE';
+  let silentMs = 0;
+  await waitFor(context, () => {
+    const state = context.view.gatewayState(context.target);
+    if (state !== undefined && state.tUs - sinceUs >= limitMs * 1_000) silentMs = Math.max(silentMs, state.monSilentMs ?? 0);
+    return isDown() || silentMs > limitMs;
+  });
+  if (isDown()) return { observer: 'monitor', evidence: `the monitor declared ${context.target} UNAVAILABLE` };
+  if (silentMs <= limitMs) return null;
   return { observer: context.target, evidence: `${context.target} has heard nothing from the monitor for ${silentMs} ms, and the monitor has not declared it down` };
 }
 

@@ -24,6 +24,7 @@ const providers: Record<LabKind, (options: ProviderOptions) => LabProvider> = {
     return new InventoryProvider(inventory);
   },
   native: (options) => new NativeProvider(options),
+  'native-linux': (options) => new NativeProvider({ ...options, linuxHosts: true }),
 };
 
 export function openProvider(lab: LabKind, options: ProviderOptions = {}): LabProvider {

@@ -141,7 +141,7 @@ export interface LinkNode {
 }
 
 export interface StoreNode {
-  state(): Promise<{ epoch: number; blocklist: string[]; /** Held operations by client, where the store can hold any. */ injection?: { held: Record<string, number> } }>;
+  state(): Promise<{ epoch: number; blocklist: string[]; /** Held operations by gateway, where the store can hold any. */ injection?: { held: Record<string, number> } }>;
   /** Holds every mutation of this gateway's present store client from now on, before it is executed. Ability `store.hold`. */
   holdWrites?(gateway: string): Promise<void>;
   /** Lets them go on, in order; returns how many there were. */

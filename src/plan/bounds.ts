@@ -1,4 +1,4 @@
-import { hasRealParts } from './platform.js';
+import { hasKernelHosts } from './platform.js';
 import type { Bound, LabPlatform, LabShape, LabTimers } from './types.js';
 
 type Term = Bound['terms'][number];
@@ -95,7 +95,7 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     ),
     promotion, noise,
   ];
-  const gatewayStart: Term = platform.accel === 'tcg'
+  const gatewayStart: Term = hasEmulatedGateways(platform)
     ? { name: 'gateway start', ms: emulatedGatewayStartMs, reason: 'cleaning up after the last incarnation, and a new process in an emulated guest up to its first beacon' }
     : { name: 'gateway start', ms: gatewayStartMs, reason: 'a new process up to its first beacon' };
   const boot: Term = { name: 'machine boot', ms: machineBootMs, reason: 'the machine is switched on and boots' };
@@ -163,7 +163,7 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     bound('removalNotice', [{ name: 'monitor tick', ms: t.monTickMs, reason: 'a delete is in the map at once, or with the next tick' }, noise]),
     bound('orchestratedRemovalNotice', [orchestration, { name: 'monitor tick', ms: t.monTickMs, reason: 'a delete is in the map at once, or with the next tick' }, noise]),
     bound('zombieOverlap', [{ name: 'notice', ms: t.beaconMs, reason: 'the store’s notice that it is fenced, or the answer to its next beacon' }, noise]),
-    bound('silentOverlap', [{ name: 'late detection', ms: Math.max(0, 1.5 * t.katoMs + (hasRealParts(platform) ? timeoutGranularityMs : 0) - (t.beaconGraceMs - t.beaconMs)), reason: 'the host misses a keep-alive up to 1.5 KATO after the last answer, and the monitor may promote another gateway as soon as its grace is over' }, noise]),
+    bound('silentOverlap', [{ name: 'late detection', ms: Math.max(0, 1.5 * t.katoMs + (hasKernelHosts(platform) ? timeoutGranularityMs : 0) - (t.beaconGraceMs - t.beaconMs)), reason: 'the host misses a keep-alive up to 1.5 KATO after the last answer, and the monitor may promote another gateway as soon as its grace is over' }, noise]),
     bound('overlapStall', overlap),
     bound('overlapHome', [...overlap, observation]),
     bound('overlapHomeBoot', [boot, ...overlap, observation]),
@@ -193,6 +193,10 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
   ];
 }
 
+function hasEmulatedGateways({ accel, machines }: LabPlatform): boolean {
+  return accel === 'tcg' && machines !== undefined;
+}
+
 function noiseOf({ accel, emulationFactor }: LabPlatform): Term {
   if (accel === 'native') return { name: 'machine noise', ms: machineNoiseMs, reason: 'scheduling of a shared machine' };
   return {
@@ -210,7 +214,7 @@ export function boundMs(bounds: readonly Bound[], name: string): number {
 
 /** How long a fault may take to be seen by its independent observer. */
 export function confirmTimeoutMs(timers: LabTimers, platform: LabPlatform): number {
-  return (platform.accel === 'tcg' ? emulatedGatewayStartMs + machineBootMs + timers.disconnectPanicMs : gatewayStartMs) + 2 * timers.katoMs + timers.beaconGraceMs + timers.monTickMs + 2 * timers.reconnectDelayMs + 4 * timers.beaconMs + machineNoiseMs;
+  return (hasEmulatedGateways(platform) ? emulatedGatewayStartMs + machineBootMs + timers.disconnectPanicMs : gatewayStartMs) + 2 * timers.katoMs + timers.beaconGraceMs + timers.monTickMs + 2 * timers.reconnectDelayMs + 4 * timers.beaconMs + machineNoiseMs;
 }
 
 function bound(name: string, terms: Term[]): Bound {

@@ -1,6 +1,12 @@
 import { faultSpecs, type Ability, type FaultName } from '../fault/specs.js';
 import type { LabKind, LabPlatform } from './types.js';
 
+/** What can be done to gateways that cephadm has deployed on native hosts, whoever the initiator is. */
+const cephadmAbilities: readonly Ability[] = [
+  'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor',
+  'link.host-gateway', 'cephadm',
+];
+
 /** What each lab can do to the system under test. A plan asks before a lab is up; the labs themselves say nothing else. */
 export const labAbilities: Readonly<Record<LabKind, readonly Ability[]>> = {
   loopback: [
@@ -10,10 +16,9 @@ export const labAbilities: Readonly<Record<LabKind, readonly Ability[]>> = {
   qemu: ['gateway.kill', 'gateway.stop', 'gateway.power', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor'],
   // Only what its file allows.
   inventory: [],
-  native: [
-    'gateway.kill', 'gateway.stop', 'gateway.power', 'gateway.pause', 'monitor.command', 'gateway.listeners', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway', 'host.hold-write',
-    'cephadm',
-  ],
+  native: [...cephadmAbilities, 'host.hold-write'],
+  // Its hosts are not our own initiator.
+  'native-linux': cephadmAbilities,
 };
 
 /** What can be done to a lab of this kind, and of this platform. */

@@ -129,6 +129,25 @@ describe('parseSuite', () => {
   });
 });
 
+describe('a plan for Linux hosts against gateways of cephadm', () => {
+  const both = (lab: 'native' | 'native-linux') => planScenario('s', { ...base, steps: [{ do: 'inject', id: 'f', fault: 'gateway.kill', target: 'gw1' }, { do: 'heal', id: 'f' }] }, { seed: '1', lab });
+
+  it('expects of them what a kernel does, on an emulated processor', () => {
+    const [own, linux] = [both('native'), both('native-linux')];
+    expect(linux.platform).toMatchObject({ accel: 'tcg', fabrics: 1, kernelHosts: true });
+    expect(linux.shape).toMatchObject({ headerDigest: false, dataDigest: false });
+    expect(linux.expect.stalls.map(({ bound }) => bound)).toContain('rescanStall');
+    expect(own.expect.stalls.map(({ bound }) => bound)).not.toContain('rescanStall');
+    expect(linux.workload.maxIops).toBeLessThan(own.workload.maxIops === 0 ? Infinity : own.workload.maxIops);
+  });
+
+  it('leaves the gateways the time of processes of this machine', () => {
+    const start = ({ bounds }: Plan): number => bounds.find(({ name }) => name === 'homeAwait')!.terms.find(({ name }) => name === 'gateway start')!.ms;
+    expect(start(both('native-linux'))).toBe(start(both('native')));
+    expect(start(both('native-linux'))).toBeLessThan(start(planScenario('s', base, { seed: '1', lab: 'qemu' })));
+  });
+});
+
 describe('timers and bounds', () => {
   it('scales every timer, leaves “off” alone and keeps ANATT in whole seconds', () => {
     const quarter = scaleTimers(0.25);

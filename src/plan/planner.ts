@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { faultSpecs } from '../fault/specs.js';
+import type { FaultName } from '../fault/specs.js';
 import { usageError } from '../util/errors.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
@@ -7,7 +8,7 @@ import { hasBlockDevices } from './fits.js';
 import { deriveExpectations, hasOverlap, loadedGroupsOf, returnOf } from './expectations.js';
 import { resolveFioJobs } from './fio.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
-import { hasRealParts, nominalPlatform } from './platform.js';
+import { hasKernelHosts, hasRealParts, nominalPlatform } from './platform.js';
 import { thrashSteps } from './thrash.js';
 import { thresholdList } from './thresholds.js';
 import { loopbackTimeScale, scaleTimers, virtualMachineTimers } from './timers.js';
@@ -60,21 +61,21 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   const random = new Random(`${options.seed}/${suite}/${scenario.name}`);
   const platform = options.platform ?? nominalPlatform(options.lab, options.machines);
   const shape = resolveShape(where, scenario, options, platform);
-  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(platform.machines !== undefined || platform.accel === 'tcg' ? emulatedWorkload : {}), ...withoutUndefined(scenario.workload ?? {}) };
+  const emulated = platform.machines !== undefined || platform.kernelHosts === true || platform.accel === 'tcg';
+  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(emulated ? emulatedWorkload : {}), ...withoutUndefined(scenario.workload ?? {}) };
   checkShape(where, shape, workload, platform.inventory);
-  const real = hasRealParts(platform);
-  const topology = !real
+  const topology = !hasRealParts(platform)
     ? resolveTopology(`${suite}/${scenario.name}`, shape, workload, random.fork('topology'))
     // Machines are set up once and used by many runs: who they are must not depend on the run.
     : resolveTopology(setupName(options.lab, platform), shape, workload, new Random(`${setupName(options.lab, platform)}/topology`), platform.inventory);
   const bounds = deriveBounds(shape, platform);
   const expect: Expectations = {
-    quietStall: 'quietStall', convergence: `convergence${returnOf(scenario.steps.flatMap((step) => (step.do === 'inject' ? [step.fault] : [])))}`, stalls: [], overlaps: [], takeovers: [],
+    quietStall: 'quietStall', convergence: `convergence${returnOf(faultsIn(scenario.steps))}`, stalls: [], overlaps: [], takeovers: [],
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
     ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
   const steps = resolveSteps(where, scenario.steps, topology, options.lab, random.fork('targets'), platform);
-  deriveExpectations(steps, topology, expect, real ? 'kernel' : 'userspace');
+  deriveExpectations(steps, topology, expect, hasKernelHosts(platform) ? 'kernel' : 'userspace');
   const known = new Set(bounds.map((bound) => bound.name));
   for (const name of boundNamesOf(steps, expect)) {
     if (!known.has(name)) throw usageError('UNKNOWN_BOUND', `${where}: no bound is named ${name}`, `Bounds: ${[...known].join(', ')}`);
@@ -96,7 +97,7 @@ function resolveShape(where: string, scenario: Scenario, options: PlanOptions, p
     ...defaultShape,
     ...lab,
     // Off by default in Linux, and dear to an emulated processor.
-    ...(!hasRealParts(platform) ? {} : { headerDigest: lab.headerDigest ?? false, dataDigest: lab.dataDigest ?? false }),
+    ...(!hasKernelHosts(platform) ? {} : { headerDigest: lab.headerDigest ?? false, dataDigest: lab.dataDigest ?? false }),
     blockSize: resolveBlockSize(where, lab.blockSize, platform),
     gateways,
     hosts: options.hosts ?? lab.hosts ?? there?.hosts ?? defaultShape.hosts,
@@ -243,8 +244,12 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
     if (!fault.healed) throw usageError('BAD_SCENARIO', `${where}: the fault ${id} is never healed`, 'Every inject needs a heal: the end of a scenario is judged on a healthy lab.');
   }
   // Until here it was not known whether faults overlap, which decides how long the way home may take.
-  const home = `${hasOverlap(resolved) ? 'overlapHome' : 'homeAwait'}${returnOf(steps.flatMap((step) => (step.do === 'inject' ? [step.fault] : [])))}`;
+  const home = `${hasOverlap(resolved) ? 'overlapHome' : 'homeAwait'}${returnOf(faultsIn(steps))}`;
   return resolved.map((step) => (step.do === 'await' && step.bound === '' ? { ...step, bound: home } : step));
+}
+
+function faultsIn(steps: readonly ScenarioStep[]): FaultName[] {
+  return steps.flatMap((step) => (step.do === 'inject' ? [step.fault] : []));
 }
 
 function resolveTarget(at: string, target: string, topology: Topology, random: Random): string {

@@ -6,6 +6,11 @@ export const defaultMachines: VirtualMachines = { debianSuite: 'forky', cephMajo
 /** What software emulation costs on common machines; a run measures its own and plans with that. */
 const usualEmulationFactor = 15;
 
+/** Whether the initiators are Linux kernels, and not ours. */
+export function hasKernelHosts(platform: LabPlatform): boolean {
+  return hasRealParts(platform) || platform.kernelHosts === true;
+}
+
 /**
  * What a lab's nodes run on as far as it is known without looking at one: `plan` shows it, `run` plans with
  * what it measured.
@@ -18,6 +23,8 @@ export function nominalPlatform(lab: LabKind, machines: Partial<VirtualMachines>
       return { accel: 'native', emulationFactor: 1, fabrics: 1 };
     case 'inventory':
       throw usageError('NO_INVENTORY', 'the inventory lab needs to know its hosts', 'Give --inventory FILE; docs/INVENTORY.md describes it.');
+    case 'native-linux':
+      return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 1, kernelHosts: true };
     case 'qemu':
       return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 2, machines: { ...defaultMachines, ...machines } };
   }

@@ -1,4 +1,3 @@
-import { cephadmFaultNames } from '../fault/cephadm-specs.js';
 import { faultNames, faultSpecs, type FaultName } from '../fault/specs.js';
 import type { Random } from '../util/random.js';
 import { missingAbilities } from './lab-abilities.js';
@@ -35,7 +34,7 @@ interface Active { id: string; fault: FaultName; target: string; untilMs: number
  */
 export function thrashSteps(step: ThrashStep, topology: Topology, lab: LabKind, random: Random, prefix: string, platform?: Pick<LabPlatform, 'inventory'>): PlanStep[] {
   const { forMs, concurrent = 2, spare = 'one', hangOverFailback = false } = step;
-  const faults = (step.faults ?? faultNames.filter((name) => !cephadmFaultNames.some((other) => other === name))).filter((fault) => missingAbilities(fault, lab, platform).length === 0);
+  const faults = (step.faults ?? faultNames.filter((name) => !faultSpecs[name].requires.includes('cephadm'))).filter((fault) => missingAbilities(fault, lab, platform).length === 0);
   const steps: PlanStep[] = [];
   let active: Active[] = [];
   let count = 0;

@@ -10,7 +10,7 @@ import type { Ability } from '../fault/specs.js';
 import type { FioJobPlan } from './fio.js';
 import type { Threshold } from './thresholds.js';
 
-export const labKinds = ['loopback', 'qemu', 'native', 'inventory'] as const;
+export const labKinds = ['loopback', 'qemu', 'native', 'native-linux', 'inventory'] as const;
 export type LabKind = (typeof labKinds)[number];
 
 /** Path selection policies, named and meant as in Linux (drivers/nvme/host/multipath.c). */
@@ -93,6 +93,8 @@ export interface LabPlatform {
   fabrics: number;
   /** Labs of virtual machines only: what is installed on them, and how. */
   machines?: VirtualMachines;
+  /** The hosts are Linux kernels in virtual machines, to which `accel` and `emulationFactor` apply; all else runs on this machine. */
+  kernelHosts?: true;
   /** Labs of hosts that exist already only: what the inventory has and allows. */
   inventory?: InventoryPlatform;
 }

@@ -103,6 +103,41 @@ describe('FaultBoard', () => {
     expect(events.at(-1)).toMatchObject({ phase: 'confirmed', observer: 'host1', evidence: 'nothing to hold: the host has no optimized path at gw1 for ANA group 1' });
   });
 
+  it.each([[{ gw2: 16 }, 'heal-confirmed', 'store'], [{ gw1: 1, gw2: 16 }, 'heal-unconfirmed', 'harness']] as const)('a hold is over when the store holds nothing of its own gateway: %j is %s', async (held, phase, observer) => {
+    const lab = new HollowLab();
+    Object.assign(lab.store, { state: () => Promise.resolve({ epoch: 1, blocklist: [], injection: { held } }) });
+    const { faults, step, events } = board(lab, 'store.hold-write');
+    await faults.inject(step);
+    await faults.heal('f', 'gone');
+    await faults.confirmations();
+    expect(events.at(-1)).toMatchObject({ phase, observer });
+  });
+
+  it('cuts a gateway off from the store only once it has reached it, and cuts it anyway when it never does', async () => {
+    for (const [answers, asked] of [[[false, false, true], 3], [[false], 2]] as const) {
+      const lab = new HollowLab();
+      let asks = 0;
+      Object.assign(lab.gateways.get('gw1')!, { reachesStore: () => Promise.resolve(answers[Math.min(asks++, answers.length - 1)]!).then((reaches) => (lab.calls.push(`reaches: ${reaches}`), reaches)) });
+      const { faults, step } = board(lab, 'partition.store', { ...planOf('partition.store') });
+      await faults.inject({ ...step, confirm: 'later' });
+      const before = lab.calls.slice(0, lab.calls.indexOf('cut gw1-store'));
+      expect(before.length).toBeGreaterThanOrEqual(asked);
+      expect(before.every((call) => call.startsWith('reaches'))).toBe(true);
+      await faults.confirmations();
+    }
+  });
+
+  it.each([[6_000, 5_500, 'confirmed'], [1_000, 5_500, 'unconfirmed'], [6_000, 400, 'unconfirmed']] as const)('a gateway that the monitor does not count in is cut off once it has heard nothing for long enough since: %i ms after, silent for %i ms: %s', async (afterMs, monSilentMs, phase) => {
+    const { faults, step, events, view } = board(new HollowLab(), 'partition.monitor');
+    await faults.inject({ ...step, confirm: 'later' });
+    const said: HistoryEvent = { type: 'gw.state', gateway: 'gw1', ana: {}, listeners: [], namespaces: 0, serving: false, storeEpoch: 1, monSilentMs, seq: 1, tUs: nowUs() + afterMs * 1_000, wallMs: 0, node: 'gw1', offUs: 0, errUs: 0 };
+    view.apply(said);
+    // It has ended itself for that, and its next incarnation has just begun to wait.
+    view.apply({ ...said, monSilentMs: 10, tUs: said.tUs + 1_000_000 });
+    await faults.confirmations();
+    expect(events.at(-1)).toMatchObject({ phase, ...(phase === 'confirmed' ? { observer: 'gw1', evidence: expect.stringContaining('has heard nothing from the monitor for 5500 ms') as string } : {}) });
+  });
+
   it('cuts every host off, and takes the cut for confirmed once none of them has a live controller', async () => {
     const lab = new HollowLab().addHost('host2');
     const { faults, step, events, view } = board(lab, 'partition.host', planOf('partition.host', 2));

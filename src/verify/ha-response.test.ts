@@ -153,6 +153,11 @@ describe('ha-response', () => {
     const fenced = await told(restarted());
     expect(fenced).toContain("gw1's 127.0.0.1:0/11 fenced by");
     expect(fenced).not.toContain('had not fenced');
+    // Started by an orchestrator, so that only the end of the earlier one is known; the host still tells how its dead path had been.
+    const replaced = restarted().change('node', (_, ms) => ms === m.waitBlocklist - 90, () => ({ state: 'exited' }))
+      .add(m.waitBlocklist - 80, { ...pathEvent('gw1', 1, 'optimized'), controllerState: 'connecting' });
+    expect(await told(replaced)).toContain("gw1's 127.0.0.1:0/11 fenced by");
+    expect(await told(replaced.change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')), clients: [] })))).toContain("had not fenced gw1's");
     // It was optimized: what it wrote has to be kept from landing.
     for (const served of [targetEvent('gw1', [1]), pathEvent('gw1', 1, 'optimized')]) {
       expect(await told(restarted().add(m.waitBlocklist - 20, served))).toContain("had not fenced gw1's 127.0.0.1:0/12");
@@ -160,6 +165,20 @@ describe('ha-response', () => {
     // Neither is fenced.
     const neither = restarted().change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')), clients: [] }));
     expect(await told(neither)).toContain("had not fenced gw1's 127.0.0.1:0/12");
+  });
+
+  it('asks for no fencing of an owner that gave the group up for a failback which broke off, and said so', async () => {
+    const told = async (left: 'WAIT_FAILBACK_PREPARED' | 'STANDBY', says: number[]): Promise<string> => {
+      const run = healthyRun().remove('gw.state', ({ gateway }) => gateway === 'gw1').change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')) }));
+      run.add(m.waitBlocklist - 60, mapEvent(1, { gw1: [left, 'STANDBY'], gw2: ['OWNER_FAILBACK_PREPARED', 'ACTIVE'] })).add(m.waitBlocklist - 50, targetEvent('gw1', says));
+      return (await check(run)).evidence.map(({ text }) => text).join('\n');
+    };
+    const given = await told('WAIT_FAILBACK_PREPARED', []);
+    expect(given).toContain('gw1 had given it up for a failback, and said that it was not optimized any more +2.750000 s');
+    expect(given).not.toContain('had not fenced');
+    // It still serves the group, or the monitor took it away in another way.
+    expect(await told('WAIT_FAILBACK_PREPARED', [1])).toContain("had not fenced gw1's 127.0.0.1:0/11");
+    expect(await told('STANDBY', [])).toContain("had not fenced gw1's 127.0.0.1:0/11");
   });
 
   it('asks for the fencing of an owner that was dead when the monitor made it ACTIVE', async () => {

@@ -1,7 +1,7 @@
 import { countAnaChanges } from './ana-changes.js';
 import { pathUnknown, scanJournal } from './journal-scan.js';
 import { countedIo } from './path-io.js';
-import { activeBefore, fencingOf, groupSteps } from './monitor-order.js';
+import { activeBefore, fencingOf, groupSteps, handedBack } from './monitor-order.js';
 import type { GroupStep } from './monitor-order.js';
 import { Findings } from './result.js';
 import { starvation } from './standstill.js';
@@ -199,6 +199,11 @@ function checkFencing({ events }: CheckInput, steps: readonly GroupStep[], findi
     // A failback that broke off: the group never was anybody else's.
     if (owner.gateway === waiting.gateway) {
       findings.note(`${what}: it was its owner before, and nobody else was since`, more);
+      continue;
+    }
+    const gaveUp = handedBack(events, steps, { ...owner, group: waiting.group }, waiting.tUs);
+    if (gaveUp !== undefined) {
+      findings.note(`${what}: ${owner.gateway} had given it up for a failback, and said that it was not optimized any more ${at(gaveUp.tUs, startUs)}`, { ...more, events: [...more.events, gaveUp.seq] });
       continue;
     }
     const fencing = fencingOf(events, { ...owner, group: waiting.group }, waiting.tUs, active.tUs);

@@ -1,4 +1,5 @@
 import type { EventOf, GroupStateName, HistoryEvent } from '../history/events.js';
+import { isOptimized } from './host-view.js';
 import { eventsOf } from './timeline.js';
 
 /**
@@ -59,6 +60,18 @@ export function activeBefore(events: readonly HistoryEvent[], group: number, tUs
   return active;
 }
 
+/**
+ * An owner that the monitor had give the group up for a failback is alive and was told: NVMeofGwMon fences nobody then, also
+ * when the failback breaks off and a third gateway takes the group. The target's own word that it was not optimized any
+ * more, given before `tUs`, is what stands for the fencing. Undefined: it left the group in another way, or its target never said so.
+ */
+export function handedBack(events: readonly HistoryEvent[], steps: readonly GroupStep[], owner: { gateway: string; group: number }, tUs: number): EventOf<'gw.state'> | undefined {
+  const left = steps.findLast((step) => step.gateway === owner.gateway && step.group === owner.group && step.from === 'ACTIVE' && step.tUs < tUs);
+  if (left?.to !== 'WAIT_FAILBACK_PREPARED') return undefined;
+  const word = eventsOf(events, 'gw.state').findLast((state) => state.gateway === owner.gateway && state.tUs >= left.tUs && state.tUs < tUs);
+  return word === undefined || word.ana[String(owner.group)] === 'optimized' ? undefined : word;
+}
+
 /** What the store says about the fencing of one gateway's clients around a takeover. */
 export interface Fencing {
   /** Addresses of the clients that the gateway had at the store while it was ACTIVE. */
@@ -74,13 +87,14 @@ export interface Fencing {
  * `owner` was ACTIVE for `group` from `sinceUs` on; the takeover gateway entered WAIT_BLOCKLIST_CMPL at `beganUs` and became
  * ACTIVE at `activeUs`. The store's state is sampled, so the first sample at or after `activeUs` decides; blocklist
  * entries do not expire within a run. Clients of an earlier incarnation of the owner, gone before it was ACTIVE or before
- * the owner's process was last started, are not what this takeover has to fence: the dead send nothing.
+ * the owner's process was last started (by us) or had ended (an orchestrator starts the next one by itself), are not what
+ * this takeover has to fence: the dead send nothing.
  * A process that was started meanwhile and was never optimized has written nothing in the group, and the monitor may not have
  * heard of it: there the fencing of either incarnation will do.
  */
 export function fencingOf(events: readonly HistoryEvent[], { gateway, group, sinceUs }: { gateway: string; group: number; sinceUs: number }, beganUs: number, activeUs: number): Fencing {
   const addresses = new Set<string>();
-  const startedUs = eventsOf(events, 'node').findLast(({ name, state, tUs }) => name === gateway && state === 'started' && tUs < beganUs)?.tUs ?? -Infinity;
+  const startedUs = eventsOf(events, 'node').findLast(({ name, state, tUs }) => name === gateway && (state === 'started' || state === 'exited') && tUs < beganUs)?.tUs ?? -Infinity;
   const earlier = new Set<string>();
   for (const state of eventsOf(events, 'store.state')) {
     const mine = state.clients.filter(({ name }) => name === gateway || (name.startsWith(gateway) && /^[:/.#@-]/.test(name.slice(gateway.length))));
@@ -108,6 +122,6 @@ export function fencingOf(events: readonly HistoryEvent[], { gateway, group, sin
 function wasOptimized(events: readonly HistoryEvent[], gateway: string, group: number, fromUs: number, toUs: number): boolean {
   return events.some((event) => event.tUs >= fromUs && event.tUs < toUs && (
     (event.type === 'gw.state' && event.gateway === gateway && event.ana[String(group)] === 'optimized')
-    || (event.type === 'host.path' && event.gateway === gateway && event.anaGroup === group && event.ana === 'optimized')
+    || (event.type === 'host.path' && event.gateway === gateway && event.anaGroup === group && isOptimized(event))
   ));
 }

@@ -80,9 +80,9 @@ describe('failover suite', () => {
 
   it('writes JUnit with one case for each scenario', () => {
     const xml = readFileSync(join(box.dir, 'junit.xml'), 'utf8');
-    // One of the seven wants machines that can be switched off.
-    expect(xml.match(/<testcase /g)).toHaveLength(7);
-    expect(xml.match(/<skipped/g)).toHaveLength(1);
+    // One of the nine wants machines that can be switched off, and two want cephadm.
+    expect(xml.match(/<testcase /g)).toHaveLength(9);
+    expect(xml.match(/<skipped/g)).toHaveLength(3);
     expect(xml).toContain('failures="0"');
   });
 });

@@ -2,7 +2,13 @@ import type { ControlListener, GatewayControl, SocketAddress } from '../control.
 import { messageOf } from '../../util/errors.js';
 import type { AgentSubsystem } from './options.js';
 
-interface OpenListener { nqn: string; spec: ControlListener; bound: SocketAddress | undefined }
+interface OpenListener {
+  nqn: string;
+  spec: ControlListener;
+  bound: SocketAddress | undefined;
+  /** Hosts reach it at another address than the one it is bound to, and its port was nobody's choice. */
+  anyPort: boolean;
+}
 
 /** Most ANA groups of one (pool, group): NVMeofGwMon's limit of gateways. */
 export const anaGroupsMax = 16;
@@ -35,7 +41,7 @@ export class Serving {
     await beforeListeners?.();
     for (const spec of subsystem.listeners) {
       if (this.#isEnded()) return;
-      const listener: OpenListener = { nqn: subsystem.nqn, spec, bound: undefined };
+      const listener: OpenListener = { nqn: subsystem.nqn, spec, bound: undefined, anyPort: spec.port === 0 && spec.advertised !== undefined };
       this.#listeners.push(listener);
       await this.#open(listener);
     }
@@ -72,12 +78,23 @@ export class Serving {
   }
 
   async #open(listener: OpenListener): Promise<void> {
-    const bound = await this.#control.addListener(listener.nqn, listener.spec);
+    const bound = await this.#bind(listener);
     // The next opening asks for the port that this one got.
     listener.spec = { ...listener.spec, ...bound };
     listener.bound = bound;
     // The end came while the listener was opening: it may not stay behind.
     if (this.#isEnded()) await this.#close(listener);
+  }
+
+  /** A port that was free a moment ago may be the near end of somebody's connection by now; where no host knows the port, another one will do. */
+  async #bind({ nqn, spec, anyPort }: OpenListener): Promise<SocketAddress> {
+    try {
+      return await this.#control.addListener(nqn, spec);
+    } catch (error) {
+      if (!anyPort || spec.port === 0) throw error;
+      this.#log(`${messageOf(error)}; another port is taken`);
+      return this.#control.addListener(nqn, { ...spec, port: 0 });
+    }
   }
 
   async #close(listener: OpenListener): Promise<void> {

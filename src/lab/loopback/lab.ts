@@ -48,7 +48,7 @@ export class LoopbackLab implements Lab {
   #breakLab: (reason: string) => void = () => undefined;
   #goingDown = false;
   #up = false;
-  /** Gateway → the address of its store client whose writes are held. */
+  /** Gateway → the address of its store client whose writes are, or were last, held. */
   readonly #heldClients = new Map<string, string>();
 
   constructor(options: LoopbackLabOptions) {
@@ -64,7 +64,13 @@ export class LoopbackLab implements Lab {
   };
 
   readonly store: StoreNode = {
-    state: () => this.#member('store').request('state'),
+    state: async () => {
+      const state = await this.#member('store').request<Awaited<ReturnType<StoreNode['state']>>>('state');
+      const { injection } = state;
+      if (injection === undefined) return state;
+      const gatewayOf = new Map([...this.#heldClients].map(([gateway, address]) => [address, gateway]));
+      return { ...state, injection: { ...injection, held: Object.fromEntries(Object.entries(injection.held).map(([client, count]) => [gatewayOf.get(client) ?? client, count])) } };
+    },
     holdWrites: async (gateway) => {
       const { clients } = await this.#member('store').request<{ clients: { address: string; name: string }[] }>('state');
       // By address: the next incarnation of the gateway is another client, which nobody holds.
@@ -76,7 +82,6 @@ export class LoopbackLab implements Lab {
     releaseWrites: async (gateway) => {
       const client = this.#heldClients.get(gateway);
       if (client === undefined) return 0;
-      this.#heldClients.delete(gateway);
       return this.#member('store').request<number>('release', { client });
     },
   };

@@ -18,6 +18,7 @@ const selfEndCodes: ReadonlyMap<number, string> = new Map([
   [gatewayExitCodes['failed-over'], 'the monitor had failed it over'],
   [gatewayExitCodes['monitor-silent'], 'the monitor was silent for too long'],
   [gatewayExitCodes.fenced, 'the store had fenced it'],
+  [gatewayExitCodes['store-lost'], 'it found no store'],
 ]);
 
 /** What an end of a gateway process means that nobody asked for: one of its rules, which the checkers judge, or a break of the lab. */

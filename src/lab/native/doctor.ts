@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { cgroupMount } from '../machine-parts.js';
-import { cacheFinding, judgeProgram, mirrorFinding, summarize, type DoctorReport, type Finding } from '../qemu/doctor.js';
+import { cacheFinding, examineQemuLab, judgeProgram, mirrorFinding, summarize, type DoctorReport, type Finding } from '../qemu/doctor.js';
 import { findProgram } from '../qemu/tools.js';
 import { cachedNativeImages, nativeBuildNeedsBytes } from './images.js';
 import { nativeRecipe, type NativeRecipe } from './recipe.js';
@@ -51,4 +51,16 @@ function machineFindings(): Finding[] {
     { what: 'overlayfs', state: filesystems.includes('overlay') ? 'found' : 'missing', detail: filesystems.includes('overlay') ? 'yes' : 'the kernel has no overlay file system (modprobe overlay)' },
     { what: 'loop devices', state: existsSync('/dev/loop-control') ? 'found' : 'missing', detail: existsSync('/dev/loop-control') ? '/dev/loop-control' : 'no /dev/loop-control (modprobe loop)' },
   ];
+}
+
+/** The native lab with Linux initiators: what both labs need, and taps between them. */
+export async function examineNativeLinuxLab(): Promise<DoctorReport> {
+  const [native, qemu] = await Promise.all([examineNativeLab(), examineQemuLab()]);
+  const known = new Set(native.findings.map(({ what }) => what));
+  const hasTun = existsSync('/dev/net/tun');
+  return summarize('native-linux', [
+    ...native.findings, ...qemu.findings.filter(({ what }) => !known.has(what)),
+    judgeProgram({ program: 'perl', package: 'perl-base', why: 'opens the taps' }, findProgram('perl')),
+    { what: 'taps', state: hasTun ? 'found' : 'missing', detail: hasTun ? '/dev/net/tun' : 'no /dev/net/tun (modprobe tun)' },
+  ], qemu.kvm);
 }

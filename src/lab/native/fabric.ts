@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { addressOf, fabricNames, macOf, prefixLength } from '../qemu/network.js';
+import type { Tap } from '../qemu/vm/tap.js';
 import { inCgroup, makeCgroup } from './cgroup-spawn.js';
 
 const startMaxMs = 10_000;
@@ -90,6 +91,11 @@ export class Fabrics {
         `ip link set ${card} up`,
       ].join('\n'));
     }
+  }
+
+  /** A port of fabric a's bridge for a virtual machine. */
+  tap(node: string): Tap {
+    return { networkOf: this.#switch.pid, interface: `${node}-a`, bridge: 'br-a' };
   }
 
   /** Lines of /etc/hosts for these nodes. */

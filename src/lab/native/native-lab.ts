@@ -12,16 +12,20 @@ import { parseNvmeGwShow } from '../../monitor/show-parser.js';
 import { LoopbackHost } from '../loopback/host-node.js';
 import { MemberProcess } from '../loopback/member-process.js';
 import { removeMachineParts } from '../machine-parts.js';
+import { versionsOf } from '../package-versions.js';
 import type { LabOptions } from '../provider.js';
+import type { Accel } from '../qemu/accel.js';
+import type { LabImage } from '../qemu/image/image.js';
 import { ClusterSession } from '../qemu/lab/cluster.js';
 import { parseBlocklist, parseOsdEpoch, StoreWatch } from '../qemu/lab/store-watch.js';
 import { addressOf } from '../qemu/network.js';
 import { LabRegistration } from '../registry.js';
-import type { Lab, MonitorNode, Product, StoreNode } from '../types.js';
+import type { HostNode, Lab, MonitorNode, Product, StoreNode } from '../types.js';
 import { cephHost, serviceName, type ClusterSpec } from './cluster-spec.js';
 import { withPlanNames } from './gateway-names.js';
 import type { NativeImages } from './images.js';
 import { labsDir } from './labs-dir.js';
+import { LinuxHosts } from './linux-hosts.js';
 import { NativeCephadm } from './native-cephadm.js';
 import { NativeCluster } from './native-cluster.js';
 import { NativeGateway } from './native-gateway.js';
@@ -36,6 +40,8 @@ export interface NativeLabOptions extends LabOptions {
   images: NativeImages;
   spec: ClusterSpec;
   snapshot: ClusterSnapshot;
+  /** The machine of Linux initiators; undefined: the initiators are ours. */
+  linux?: { image: LabImage; accel: Accel };
 }
 
 const attachMaxMs = 60_000;
@@ -44,8 +50,9 @@ const monitorPeriodMs = 100;
 const storePeriodMs = 500;
 
 /**
- * A lab of native hosts for one run: the cluster's folders are copied from the snapshot, its hosts are switched on, and
- * cephadm deploys the gateways. Nothing of an earlier run is in it, and everything ends with it.
+ * A lab of native hosts for one run, with our own initiator or with Linux in virtual machines: the cluster's folders are
+ * copied from the snapshot, its hosts are switched on, and cephadm deploys the gateways. Nothing of an earlier run is in it,
+ * and everything ends with it.
  *
  * ```
  *   host1 (netns: our initiator) ──┐
@@ -54,9 +61,9 @@ const storePeriodMs = 500;
  * ```
  */
 export class NativeLab implements Lab {
-  readonly abilities: ReadonlySet<Ability> = new Set(labAbilities.native);
+  readonly abilities: ReadonlySet<Ability>;
   readonly gateways = new Map<string, NativeGateway>();
-  readonly hosts = new Map<string, LoopbackHost>();
+  readonly hosts = new Map<string, HostNode>();
   readonly broken: Promise<string>;
   readonly links = new NativeLinks((name) => this.#up(this.#machines).host(name));
   readonly #o: NativeLabOptions;
@@ -66,6 +73,7 @@ export class NativeLab implements Lab {
   #registration: LabRegistration | undefined;
   #dir: string | undefined;
   readonly #members: MemberProcess[] = [];
+  #linuxHosts: LinuxHosts | undefined;
   #monitorWatch: MonitorWatch | undefined;
   #storeWatch: StoreWatch | undefined;
   #breakLab: (reason: string) => void = () => undefined;
@@ -73,6 +81,7 @@ export class NativeLab implements Lab {
 
   constructor(options: NativeLabOptions) {
     this.#o = options;
+    this.abilities = new Set(labAbilities[options.plan.lab]);
     this.broken = new Promise((resolve) => {
       this.#breakLab = resolve;
     });
@@ -107,9 +116,13 @@ export class NativeLab implements Lab {
       progress('hosts');
       await snapshot.restore(dir);
       const machines = this.#machines = new NativeMachines({
-        dir, images, registration, gatewayHosts: names, initiators: plan.topology.hosts.map(({ name }) => name), fabrics: plan.platform.fabrics, osdMegabytes: spec.osdMegabytes, logDir,
+        dir, images, registration, gatewayHosts: names, initiators: this.#o.linux === undefined ? plan.topology.hosts.map(({ name }) => name) : [], fabrics: plan.platform.fabrics, osdMegabytes: spec.osdMegabytes, logDir,
       });
       await machines.start();
+
+      // They boot while the cluster comes back and the gateways are deployed.
+      const linuxHosts = this.#startLinux(machines, dir);
+      linuxHosts?.catch(() => undefined);
 
       progress('cluster');
       const cluster = new NativeCluster(machines, spec);
@@ -128,8 +141,8 @@ export class NativeLab implements Lab {
       await this.#untilServing();
 
       progress(`${plan.topology.hosts.length} host(s)`);
-      await Promise.all(plan.topology.hosts.map((host) => this.#startHost(host, machines)));
-      for (const { name } of plan.topology.hosts) this.hosts.set(name, new LoopbackHost(name, this.#members.find((member) => member.name === name)!));
+      if (linuxHosts === undefined) await Promise.all(plan.topology.hosts.map((host) => this.#startHost(host, machines)));
+      for (const host of await linuxHosts ?? plan.topology.hosts.map(({ name }) => new LoopbackHost(name, this.#members.find((member) => member.name === name)!))) this.hosts.set(host.name, host);
     } catch (error) {
       await this.down();
       if (error instanceof PathproofError) throw error;
@@ -144,13 +157,18 @@ export class NativeLab implements Lab {
 
   product(): Promise<Product> {
     const { packages } = this.#o.images.manifest;
-    const components = Object.fromEntries(['cephadm', 'podman', 'systemd', 'qemu-utils'].flatMap((name) => (packages[name] === undefined ? [] : [[name, packages[name]]])));
-    return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components: { ...components, 'pathproof-gateway': this.#o.version } });
+    const components = {
+      ...versionsOf(packages, ['cephadm', 'podman', 'systemd', 'qemu-utils']),
+      ...versionsOf(this.#o.linux?.image.manifest.packages ?? {}, ['linux-image-cloud-amd64', 'nvme-cli', 'fio']),
+      'pathproof-gateway': this.#o.version,
+    };
+    return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components });
   }
 
   processes(): { name: string; pid: number }[] {
     return [
       ...[...this.gateways.values()].flatMap(({ name, pid }) => (pid === undefined ? [] : [{ name, pid }])),
+      ...(this.#linuxHosts?.processes() ?? []),
       ...this.#members.filter((member) => member.running).map(({ name, pid }) => ({ name, pid })),
     ];
   }
@@ -188,6 +206,16 @@ export class NativeLab implements Lab {
       if (Date.now() >= deadline) throw infraError('GATEWAY_START', `${missing.map(({ name, anaGroup }) => `${name} is not ACTIVE for group ${anaGroup}`).join(', ')} within ${servingMaxMs / 1_000} s`, { details: shown.gateways.map((view) => JSON.stringify(view)) });
       await sleep(200);
     }
+  }
+
+  #startLinux(machines: NativeMachines, dir: string): Promise<HostNode[]> | undefined {
+    const { linux, plan, runId, runDir } = this.#o;
+    if (linux === undefined) return undefined;
+    this.#linuxHosts = new LinuxHosts({
+      ...linux, plan, runId, runDir, dir, registration: this.#registration!, tap: (host) => machines.fabrics.tap(host),
+      sink: (node, event, errUs) => this.#o.sink(node, event, errUs), broken: (reason) => this.#breakLab(reason),
+    });
+    return this.#linuxHosts.start();
   }
 
   async #startHost({ name, hostNqn, hostId }: Plan['topology']['hosts'][number], machines: NativeMachines): Promise<void> {
@@ -245,6 +273,7 @@ export class NativeLab implements Lab {
 
   async #takeDown(): Promise<void> {
     for (const gateway of this.gateways.values()) gateway.detach();
+    await this.#linuxHosts?.end();
     await Promise.all(this.#members.map((member) => member.end().catch(() => undefined)));
     await Promise.all([this.#monitorWatch?.stop(), this.#storeWatch?.stop()]);
     await this.#session?.close();

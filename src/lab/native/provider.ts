@@ -1,9 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { defaultMachines } from '../../plan/platform.js';
 import type { LabPlatform, Plan } from '../../plan/types.js';
 import { infraError } from '../../util/errors.js';
 import { removeMachineParts } from '../machine-parts.js';
 import type { LabOptions, LabProvider, PrepareOptions, ProviderProgress } from '../provider.js';
+import { decideKvm, type Accel } from '../qemu/accel.js';
+import { ensureImage, type LabImage } from '../qemu/image/image.js';
+import { defaultRecipe } from '../qemu/image/recipe.js';
 import { LabRegistration } from '../registry.js';
 import type { Lab } from '../types.js';
 import type { ClusterSpec } from './cluster-spec.js';
@@ -18,6 +22,8 @@ import { ClusterSnapshot } from './snapshot.js';
 export interface NativeProviderOptions {
   /** Make the cluster anew even if there is a snapshot. */
   cold?: boolean;
+  /** The initiators are Linux kernels in virtual machines, from the image of the qemu lab. */
+  linuxHosts?: boolean;
 }
 
 /** Room for the images' data twice, and for BlueStore's own. */
@@ -43,6 +49,7 @@ export function clusterSpecOf(plan: Plan): ClusterSpec {
 export class NativeProvider implements LabProvider {
   readonly #o: NativeProviderOptions;
   #images: NativeImages | undefined;
+  #linux: { image: LabImage; accel: Accel } | undefined;
   readonly #made = new Set<string>();
 
   constructor(options: NativeProviderOptions = {}) {
@@ -52,16 +59,20 @@ export class NativeProvider implements LabProvider {
   async prepare(plan: Plan, { progress, signal, logDir }: PrepareOptions): Promise<LabPlatform> {
     if (process.platform !== 'linux' || process.getuid?.() !== 0) throw infraError('NOT_ROOT', 'the native lab makes namespaces, mounts and loop devices: it needs root on Linux', { hint: 'see `pathproof doctor --lab native`' });
     this.#images ??= await ensureNativeImages(nativeRecipe(), { progress: (line) => progress('images', line) });
+    if (this.#o.linuxHosts === true && this.#linux === undefined) {
+      const image = await ensureImage(defaultRecipe(defaultMachines.debianSuite), { progress: (line) => progress('image', line) });
+      this.#linux = { image, accel: (await decideKvm(image)).kvm === 'usable' ? 'kvm' : 'tcg' };
+    }
     const { snapshot, spec, key } = this.#snapshotOf(plan);
     if (this.#o.cold === true && !this.#made.has(key)) snapshot.discard();
     if (snapshot.access() === undefined) await this.#make(plan, spec, snapshot, { progress, signal, logDir });
     this.#made.add(key);
-    return plan.platform;
+    return this.#linux?.accel === 'kvm' ? { ...plan.platform, accel: 'kvm', emulationFactor: 1 } : plan.platform;
   }
 
   create(plan: Plan, options: LabOptions): Lab {
     const { snapshot, spec } = this.#snapshotOf(plan);
-    return new NativeLab({ plan, images: this.#images!, spec, snapshot, ...options });
+    return new NativeLab({ plan, images: this.#images!, spec, snapshot, ...(this.#linux === undefined ? {} : { linux: this.#linux }), ...options });
   }
 
   /** Each run has taken its own lab down; what stays is the cache. */

@@ -44,9 +44,7 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   const nodes: NodeSpec[] = [
     { name: 'ceph', memoryMb: nodeMemoryMb.ceph + (machines.mons - 1) * furtherMonMb, cpus, alsoKnownAs: ['mon', ...Array.from({ length: machines.mons - 1 }, (_, i) => `mon${i + 2}`), 'osd'], modules: [] },
     ...gatewayNames.map((name) => ({ name, memoryMb: nodeMemoryMb.gateway, cpus: 1, modules: gatewayModules })),
-    // On one processor the NVMe/TCP initiator blocks itself for seconds: its high-priority worker spins for as long as a
-    // sender that it has preempted holds the queue's send lock (linux drivers/nvme/host/tcp.c, nvme_tcp_io_work).
-    ...topology.hosts.map(({ name }) => ({ name, memoryMb: nodeMemoryMb.host, cpus: 2, modules: hostModules, observes: true })),
+    ...topology.hosts.map(({ name }) => hostNode(name)),
   ];
   const images = topology.namespaces.map((n) => ({ name: n.image, megabytes: Math.ceil((n.blocks * n.blockSize) / 1_048_576) }));
   const ceph: CephSpec = {
@@ -67,17 +65,29 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
       timers: shape.timers,
     },
   }));
-  const hosts = topology.hosts.map(({ name, hostNqn, hostId }) => ({
-    name,
-    config: {
-      name, hostNqn, hostId: uuidForm(hostId), nqn: topology.nqn, policy: setupPolicy, ioQueues: shape.ioQueues, timers: shape.timers,
-      digests: { header: shape.headerDigest, data: shape.dataDigest },
-      controllers: fabrics.flatMap((fabric) => gatewayNames.map((gateway) => ({ gateway, fabric, traddr: addressOf(fabric, gateway), trsvcid: String(gatewayPort) }))),
-    },
-  }));
+  const hosts = topology.hosts.map(({ name }) => ({ name, config: hostConfigOf(plan, name) }));
   const namespaces = topology.namespaces.map(({ uuid }) => uuid);
   const parts = { setupVersion, image: image.recipe, accel, machines, nodes, ceph, gateways, hosts };
   return { nodes, ceph, gateways, hosts, namespaces, key: createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16) };
+}
+
+/**
+ * The machine of a Linux initiator. On one processor the NVMe/TCP initiator blocks itself for seconds: its high-priority
+ * worker spins for as long as a sender that it has preempted holds the queue's send lock (linux drivers/nvme/host/tcp.c,
+ * nvme_tcp_io_work).
+ */
+export function hostNode(name: string): NodeSpec {
+  return { name, memoryMb: nodeMemoryMb.host, cpus: 2, modules: hostModules, observes: true };
+}
+
+/** What the program of a Linux initiator is started with. */
+export function hostConfigOf({ topology, shape, platform }: Plan, name: string): Record<string, unknown> {
+  const { hostNqn, hostId } = topology.hosts.find((host) => host.name === name)!;
+  return {
+    name, hostNqn, hostId: uuidForm(hostId), nqn: topology.nqn, policy: setupPolicy, ioQueues: shape.ioQueues, timers: shape.timers,
+    digests: { header: shape.headerDigest, data: shape.dataDigest },
+    controllers: fabricNames.slice(0, platform.fabrics).flatMap((fabric) => topology.gateways.map(({ name: gateway }) => ({ gateway, fabric, traddr: addressOf(fabric, gateway), trsvcid: String(gatewayPort) }))),
+  };
 }
 
 /** Memory that the lab takes on this machine, MB. */

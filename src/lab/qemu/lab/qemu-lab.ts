@@ -8,6 +8,7 @@ import type { Plan } from '../../../plan/types.js';
 import { infraError, messageOf, PathproofError } from '../../../util/errors.js';
 import { AttachedMember } from '../../guest/attached-member.js';
 import type { ClockEstimate } from '../../guest/clock-estimate.js';
+import { versionsOf } from '../../package-versions.js';
 import type { LabOptions } from '../../provider.js';
 import type { Lab, LinkNode, MonitorNode, Product, StoreNode } from '../../types.js';
 import type { LabDesign } from '../design.js';
@@ -143,8 +144,7 @@ export class QemuLab implements Lab {
   /** The release under test, by the image's packages. */
   product(): Promise<Product> {
     const { packages } = this.#up(this.#ready);
-    const components = Object.fromEntries(['linux-image-cloud-amd64', 'nvme-cli', 'fio', 'nodejs'].flatMap((name) => (packages[name] === undefined ? [] : [[name, packages[name]]])));
-    return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components });
+    return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components: versionsOf(packages, ['linux-image-cloud-amd64', 'nvme-cli', 'fio', 'nodejs']) });
   }
 
   processes(): { name: string; pid: number }[] {

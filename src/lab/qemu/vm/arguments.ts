@@ -1,4 +1,5 @@
 import type { Accel } from '../accel.js';
+import { tapDescriptor, type Tap } from './tap.js';
 
 /** The files and sockets of one VM. */
 export interface VmPaths {
@@ -11,8 +12,8 @@ export interface VmPaths {
   qmpSocket: string;
 }
 
-/** A card on a fabric: the switch's socket for this node. */
-export interface VmNetwork { name: string; mac: string; socketPath: string }
+/** A card on a fabric: the switch's socket for this node, or a tap on a bridge (vm/tap.ts). */
+export type VmNetwork = { name: string; mac: string } & ({ socketPath: string } | { tap: Tap });
 
 export interface VmMachine {
   name: string;
@@ -75,7 +76,7 @@ export function qemuArguments(vm: VmMachine): string[] {
     '-netdev', `user,id=${managementNetdev},restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22`,
     '-device', `virtio-net-pci,netdev=${managementNetdev},mac=${vm.managementMac},romfile=`,
     ...vm.networks.flatMap((n) => [
-      '-netdev', `stream,id=net-${n.name},server=off,addr.type=unix,addr.path=${n.socketPath}`,
+      '-netdev', 'tap' in n ? `tap,id=net-${n.name},fd=${tapDescriptor}` : `stream,id=net-${n.name},server=off,addr.type=unix,addr.path=${n.socketPath}`,
       '-device', `virtio-net-pci,netdev=net-${n.name},id=${cardId(n.name)},mac=${n.mac},romfile=`,
     ]),
     '-chardev', `file,id=serial,path=${vm.paths.serialLog},append=on`, '-serial', 'chardev:serial',

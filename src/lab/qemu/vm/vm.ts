@@ -19,6 +19,7 @@ import { QmpClient } from './qmp.js';
 import { preferSession } from './priority.js';
 import { roleArchive, type Role } from './role.js';
 import { Ssh } from './ssh.js';
+import { withTap } from './tap.js';
 
 export interface QemuVmOptions {
   name: string;
@@ -152,7 +153,8 @@ export class QemuVm {
     this.#startedMs = performance.now();
     const log = openSync(this.qemuLog, 'a');
     // Its own process group: a Ctrl-C in the terminal must reach the harness only.
-    const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
+    const [file, ...words] = commandOf(networks, [program, ...args]);
+    const child = spawn(file!, words, { stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     child.unref();
     if (this.#options.observes === true && child.pid !== undefined) preferSession(child.pid);
@@ -343,6 +345,13 @@ export class QemuVm {
     this.#ssh = undefined;
     this.#console = undefined;
   }
+}
+
+/** The command line of QEMU, by way of whoever opens its tap for it. */
+function commandOf(networks: readonly VmNetwork[], command: string[]): string[] {
+  const [tap, another] = networks.flatMap((network) => ('tap' in network ? [network.tap] : []));
+  if (another !== undefined) throw new Error('a machine has one tap at most');
+  return tap === undefined ? command : withTap(tap, command);
 }
 
 let knownMajor: number | undefined;
