@@ -1,6 +1,7 @@
 // The suites on real cephadm, systemd and podman: `npm run test:native [-- options of pathproof run]`. Needs root. Installs
 // what the native lab needs, builds its images once, runs the tests of its hosts and the suites on it, and ends with the plain
-// line "N passed, N failed". With `--brief`, as CI has it: of the suites smoke, removal and replacement by cephadm, and a held write. Everything that it made of this machine is taken down, also after a crash.
+// line "N passed, N failed". With `--brief`, as CI has it: of the suites smoke, removal and replacement by cephadm, and a held
+// write. Everything that it made of this machine is taken down, also after a crash.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { count, finish, pathproof, runSuites, seconds } from './real-lab.mjs';

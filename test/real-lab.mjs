@@ -23,8 +23,8 @@ function run(lab, suite, filter) {
 }
 
 /**
- * Runs suites on a lab (each by its name, or [name, filter]) and counts each scenario. One that proved nothing (`unknown`: the machine did not let
- * the test run evenly; `infra`: the lab broke) is tried again, which is said; one that failed is not.
+ * Runs suites on a lab (each by its name, or [name, filter]) and counts each scenario. One that proved nothing (`unknown`:
+ * the machine did not let the test run evenly; `infra`: the lab broke) is tried again, which is said; one that failed is not.
  */
 export function runSuites(lab, suites, attempts) {
   for (const [suite, filter] of suites.map((each) => [each].flat())) {

@@ -43,19 +43,12 @@ const runsAgain = (seen: Seen, before: Before): boolean => seen.containers.lengt
 /** How each fault by cephadm and podman is done, and what it looks like. */
 export const cephadmFaultDrivers: Record<CephadmFaultName, (context: FaultContext) => FaultDriver> = {
   'cephadm.remove': (context) => orchestrated(context, {
-    inject: async (cephadm, { daemon }) => {
-      await cephadm.orch(`set-unmanaged ${cephadm.service}`);
-      await cephadm.orch(`daemon rm ${daemon}`);
-      return `ceph orch set-unmanaged ${cephadm.service}; ceph orch daemon rm ${daemon}`;
-    },
+    inject: (cephadm, { daemon }) => orders(cephadm, `set-unmanaged ${cephadm.service}`, `daemon rm ${daemon}`),
     heal: (cephadm) => applyAll(context, cephadm),
     took: removed, healed: runsAnew,
   }),
   'cephadm.replace': (context) => orchestrated(context, {
-    inject: async (cephadm, { daemon }) => {
-      await cephadm.orch(`daemon rm ${daemon}`);
-      return `ceph orch daemon rm ${daemon}`;
-    },
+    inject: (cephadm, { daemon }) => orders(cephadm, `daemon rm ${daemon}`),
     heal: () => Promise.resolve('nothing to heal: cephadm deploys another one by itself'),
     took: (seen, before) => runsAnew(seen, before) && saysCommand(seen.audit, 'nvme-gw delete', before.id),
     healed: runsAnew,
@@ -69,45 +62,24 @@ export const cephadmFaultDrivers: Record<CephadmFaultName, (context: FaultContex
     took: removed, healed: runsAnew,
   }),
   'cephadm.drain': (context) => orchestrated(context, {
-    inject: async (cephadm) => {
-      await cephadm.orch(`host drain ${context.target} --force`);
-      return `ceph orch host drain ${context.target} --force`;
-    },
-    heal: async (cephadm) => {
-      await cephadm.orch(`host label rm ${context.target} _no_schedule`);
-      return `ceph orch host label rm ${context.target} _no_schedule`;
-    },
+    inject: (cephadm) => orders(cephadm, `host drain ${context.target} --force`),
+    heal: (cephadm) => orders(cephadm, `host label rm ${context.target} _no_schedule`),
     took: removed, healed: runsAnew,
   }),
   'cephadm.service-remove': (context) => orchestrated(context, {
-    inject: async (cephadm) => {
-      await cephadm.orch(`rm ${cephadm.service}`);
-      return `ceph orch rm ${cephadm.service}`;
-    },
+    inject: (cephadm) => orders(cephadm, `rm ${cephadm.service}`),
     heal: (cephadm) => applyAll(context, cephadm),
     took: removed, healed: runsAnew,
   }, gatewayNames(context)),
   'cephadm.stop': (context) => orchestrated(context, {
-    inject: async (cephadm, { daemon }) => {
-      await cephadm.orch(`daemon stop ${daemon}`);
-      return `ceph orch daemon stop ${daemon}`;
-    },
-    heal: async (cephadm, { daemon }) => {
-      await cephadm.orch(`daemon start ${daemon}`);
-      return `ceph orch daemon start ${daemon}`;
-    },
+    inject: (cephadm, { daemon }) => orders(cephadm, `daemon stop ${daemon}`),
+    heal: (cephadm, { daemon }) => orders(cephadm, `daemon start ${daemon}`),
     took: (seen, before) => stopped(seen, before) && seen.daemons.some(({ name, status }) => name === before.daemon && status === 'stopped'),
     healed: runsAgain,
   }),
   'cephadm.maintenance': (context) => orchestrated(context, {
-    inject: async (cephadm) => {
-      await cephadm.orch(`host maintenance enter ${context.target}`);
-      return `ceph orch host maintenance enter ${context.target}`;
-    },
-    heal: async (cephadm) => {
-      await cephadm.orch(`host maintenance exit ${context.target}`);
-      return `ceph orch host maintenance exit ${context.target}`;
-    },
+    inject: (cephadm) => orders(cephadm, `host maintenance enter ${context.target}`),
+    heal: (cephadm) => orders(cephadm, `host maintenance exit ${context.target}`),
     took: stopped, healed: runsAgain,
   }),
   'cephadm.restart': (context) => orchestrated(context, restarted('restart')),
@@ -124,10 +96,7 @@ export const cephadmFaultDrivers: Record<CephadmFaultName, (context: FaultContex
 
 function restarted(action: 'restart' | 'redeploy'): Orchestrated {
   return {
-    inject: async (cephadm, { daemon }) => {
-      await cephadm.orch(`daemon ${action} ${daemon}`);
-      return `ceph orch daemon ${action} ${daemon}`;
-    },
+    inject: (cephadm, { daemon }) => orders(cephadm, `daemon ${action} ${daemon}`),
     heal: () => Promise.resolve('nothing to heal: it comes back by itself'),
     took: (seen, before) => runsAgain(seen, before) && (action === 'restart' || saysCommand(seen.audit, 'nvme-gw create', before.id)),
     healed: runsAgain,
@@ -154,7 +123,7 @@ function orchestrated(context: FaultContext, fault: Orchestrated, targets: reado
     for (const target of targets) {
       const before = beforeOf(target);
       const seen = await askUntilSeen(context, async () => {
-        const now = await look(cephadm, target, before);
+        const now = await look(cephadm, target, before.audit);
         return ok(now, before) ? { observer: 'podman, cephadm, monitor', evidence: inWords(target, now) } : null;
       }, lookAgainMs);
       if (seen === null) return null;
@@ -194,6 +163,12 @@ function orchestrated(context: FaultContext, fault: Orchestrated, targets: reado
   };
 }
 
+/** Gives `ceph orch` these orders, one after the other; resolves to them in words. */
+async function orders(cephadm: CephadmNode, ...commands: string[]): Promise<string> {
+  for (const command of commands) await cephadm.orch(command);
+  return commands.map((command) => `ceph orch ${command}`).join('; ');
+}
+
 async function applyAll(context: FaultContext, cephadm: CephadmNode): Promise<string> {
   await cephadm.place(gatewayNames(context));
   return `ceph orch apply with ${gatewayNames(context).join(', ')} in the placement`;
@@ -204,19 +179,18 @@ function gatewayNames({ plan }: FaultContext): string[] {
 }
 
 async function lookBefore(cephadm: CephadmNode, target: string): Promise<Before> {
-  const [containers, daemons, known, audit] = await Promise.all([cephadm.containers(target), cephadm.daemons(), cephadm.gatewayIds(), cephadm.audit()]);
-  const [container] = containers;
-  const daemon = daemons.find(({ host }) => host === target)?.name;
-  const id = known.find(({ host, availability }) => host === target && availability !== 'DELETING')?.id;
+  const { containers: [container], daemons: [daemon], known, audit } = await look(cephadm, target, new Set());
+  const id = known.find(({ availability }) => availability !== 'DELETING')?.id;
   if (container === undefined || daemon === undefined || id === undefined) throw infraError('CEPHADM', `${target} has ${container === undefined ? 'no container' : daemon === undefined ? 'no daemon in `ceph orch ps`' : 'no gateway in the monitor’s map'}`);
-  return { container, daemon, id, audit: new Set(audit) };
+  return { container, daemon: daemon.name, id, audit: new Set(audit) };
 }
 
-async function look(cephadm: CephadmNode, target: string, before: Before): Promise<Seen> {
+/** `earlier`: entries of the audit log that were there before. */
+async function look(cephadm: CephadmNode, target: string, earlier: ReadonlySet<string>): Promise<Seen> {
   const [containers, daemons, known, audit] = await Promise.all([cephadm.containers(target), cephadm.daemons(), cephadm.gatewayIds(), cephadm.audit()]);
   return {
     containers, daemons: daemons.filter(({ host }) => host === target), known: known.filter(({ host }) => host === target),
-    audit: audit.filter((line) => !before.audit.has(line) && line.includes(`.${target}.`)),
+    audit: audit.filter((line) => !earlier.has(line) && line.includes(`.${target}.`)),
   };
 }
 

@@ -114,7 +114,7 @@ const probePauseMs = 200;
 
 function missing(context: FaultContext): string {
   const states = context.view.controllersOf(context.target);
-  const availability = context.view.monitor.find((g) => g.id === context.target)?.availability;
+  const availability = availabilityOf(context);
   return `${possessive(context)} controllers of it are ${states.join(', ') || 'none'} and the monitor says ${availability ?? 'nothing'}`;
 }
 
@@ -123,9 +123,14 @@ function monitorSilenceMs(context: FaultContext): number {
   return 16 * context.plan.shape.timers.beaconMs + 1_000;
 }
 
+/** What the monitor's map says of the target; undefined: it does not have it. */
+function availabilityOf({ view, target }: FaultContext): string | undefined {
+  return view.monitor.find(({ id }) => id === target)?.availability;
+}
+
 async function hostReconnected(context: FaultContext): Promise<Confirmation> {
   const back = await waitFor(context, () => context.view.connectedTo(context.target)
-    && context.view.monitor.find((g) => g.id === context.target)?.availability === 'AVAILABLE');
+    && availabilityOf(context) === 'AVAILABLE');
   return back ? { observer: `${allHosts(context)}, monitor`, evidence: `${possessive(context)} controllers of ${context.target} are live and the monitor says AVAILABLE` } : null;
 }
 
@@ -136,7 +141,7 @@ async function hostReconnected(context: FaultContext): Promise<Confirmation> {
  */
 export async function monitorLost(context: FaultContext, sinceUs: number): Promise<Confirmation> {
   const limitMs = monitorSilenceMs(context);
-  const isDown = (): boolean => context.view.monitor.find((g) => g.id === context.target)?.availability === 'UNAVAILABLE';
+  const isDown = (): boolean => availabilityOf(context) === 'UNAVAILABLE';
   let silentMs = 0;
   await waitFor(context, () => {
     const state = context.view.gatewayState(context.target);

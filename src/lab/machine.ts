@@ -4,13 +4,21 @@ import type { SshConnection } from './ssh/connection.js';
 
 export interface MachineExit { exitCode: number | null; signal: string | null }
 
+/** What a gateway needs of the machine that it runs on. */
+export interface GatewayMachine {
+  /** Undefined while the machine is off. */
+  readonly identity: unknown;
+  /** Logs in as root. Throws while the machine is off. */
+  readonly ssh: SshConnection;
+  /** The power goes. Resolves when the machine is off. */
+  kill(): Promise<void>;
+}
+
 /** A virtual machine of a lab, whoever runs it: what a run needs of it. */
-export interface LabMachine {
+export interface LabMachine extends GatewayMachine {
   readonly name: string;
   /** Its emulator's process; undefined while the machine is off. */
   readonly identity: ProcessIdentity | undefined;
-  /** Logs in as root. Throws while the machine is off. */
-  readonly ssh: SshConnection;
   /** Settles with the first sign that the guest's kernel is not to be trusted any more; of this power-on, if it runs. */
   readonly broken: Promise<ConsoleFinding>;
   /** Settles when the emulator's process ends. */
@@ -20,8 +28,6 @@ export interface LabMachine {
   readonly qemuLog: string;
   /** The last lines of the guest's console. */
   consoleTail(): string[];
-  /** The power goes. Resolves when the process is gone. */
-  kill(): Promise<void>;
 }
 
 /** The virtual machines of one lab. */

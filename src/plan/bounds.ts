@@ -95,7 +95,7 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
     ),
     promotion, noise,
   ];
-  const gatewayStart: Term = platform.accel === 'tcg' && platform.machines !== undefined
+  const gatewayStart: Term = hasEmulatedGateways(platform)
     ? { name: 'gateway start', ms: emulatedGatewayStartMs, reason: 'cleaning up after the last incarnation, and a new process in an emulated guest up to its first beacon' }
     : { name: 'gateway start', ms: gatewayStartMs, reason: 'a new process up to its first beacon' };
   const boot: Term = { name: 'machine boot', ms: machineBootMs, reason: 'the machine is switched on and boots' };
@@ -193,6 +193,10 @@ export function deriveBounds(shape: LabShape, platform: LabPlatform): Bound[] {
   ];
 }
 
+function hasEmulatedGateways({ accel, machines }: LabPlatform): boolean {
+  return accel === 'tcg' && machines !== undefined;
+}
+
 function noiseOf({ accel, emulationFactor }: LabPlatform): Term {
   if (accel === 'native') return { name: 'machine noise', ms: machineNoiseMs, reason: 'scheduling of a shared machine' };
   return {
@@ -210,7 +214,7 @@ export function boundMs(bounds: readonly Bound[], name: string): number {
 
 /** How long a fault may take to be seen by its independent observer. */
 export function confirmTimeoutMs(timers: LabTimers, platform: LabPlatform): number {
-  return (platform.accel === 'tcg' && platform.machines !== undefined ? emulatedGatewayStartMs + machineBootMs + timers.disconnectPanicMs : gatewayStartMs) + 2 * timers.katoMs + timers.beaconGraceMs + timers.monTickMs + 2 * timers.reconnectDelayMs + 4 * timers.beaconMs + machineNoiseMs;
+  return (hasEmulatedGateways(platform) ? emulatedGatewayStartMs + machineBootMs + timers.disconnectPanicMs : gatewayStartMs) + 2 * timers.katoMs + timers.beaconGraceMs + timers.monTickMs + 2 * timers.reconnectDelayMs + 4 * timers.beaconMs + machineNoiseMs;
 }
 
 function bound(name: string, terms: Term[]): Bound {

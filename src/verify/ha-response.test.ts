@@ -153,6 +153,11 @@ describe('ha-response', () => {
     const fenced = await told(restarted());
     expect(fenced).toContain("gw1's 127.0.0.1:0/11 fenced by");
     expect(fenced).not.toContain('had not fenced');
+    // Started by an orchestrator, so that only the end of the earlier one is known; the host still tells how its dead path had been.
+    const replaced = restarted().change('node', (_, ms) => ms === m.waitBlocklist - 90, () => ({ state: 'exited' }))
+      .add(m.waitBlocklist - 80, { ...pathEvent('gw1', 1, 'optimized'), controllerState: 'connecting' });
+    expect(await told(replaced)).toContain("gw1's 127.0.0.1:0/11 fenced by");
+    expect(await told(replaced.change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')), clients: [] })))).toContain("had not fenced gw1's");
     // It was optimized: what it wrote has to be kept from landing.
     for (const served of [targetEvent('gw1', [1]), pathEvent('gw1', 1, 'optimized')]) {
       expect(await told(restarted().add(m.waitBlocklist - 20, served))).toContain("had not fenced gw1's 127.0.0.1:0/12");

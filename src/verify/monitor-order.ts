@@ -1,4 +1,5 @@
 import type { EventOf, GroupStateName, HistoryEvent } from '../history/events.js';
+import { isOptimized } from './host-view.js';
 import { eventsOf } from './timeline.js';
 
 /**
@@ -86,13 +87,14 @@ export interface Fencing {
  * `owner` was ACTIVE for `group` from `sinceUs` on; the takeover gateway entered WAIT_BLOCKLIST_CMPL at `beganUs` and became
  * ACTIVE at `activeUs`. The store's state is sampled, so the first sample at or after `activeUs` decides; blocklist
  * entries do not expire within a run. Clients of an earlier incarnation of the owner, gone before it was ACTIVE or before
- * the owner's process was last started, are not what this takeover has to fence: the dead send nothing.
+ * the owner's process was last started (by us) or had ended (an orchestrator starts the next one by itself), are not what
+ * this takeover has to fence: the dead send nothing.
  * A process that was started meanwhile and was never optimized has written nothing in the group, and the monitor may not have
  * heard of it: there the fencing of either incarnation will do.
  */
 export function fencingOf(events: readonly HistoryEvent[], { gateway, group, sinceUs }: { gateway: string; group: number; sinceUs: number }, beganUs: number, activeUs: number): Fencing {
   const addresses = new Set<string>();
-  const startedUs = eventsOf(events, 'node').findLast(({ name, state, tUs }) => name === gateway && state === 'started' && tUs < beganUs)?.tUs ?? -Infinity;
+  const startedUs = eventsOf(events, 'node').findLast(({ name, state, tUs }) => name === gateway && (state === 'started' || state === 'exited') && tUs < beganUs)?.tUs ?? -Infinity;
   const earlier = new Set<string>();
   for (const state of eventsOf(events, 'store.state')) {
     const mine = state.clients.filter(({ name }) => name === gateway || (name.startsWith(gateway) && /^[:/.#@-]/.test(name.slice(gateway.length))));
@@ -120,6 +122,6 @@ export function fencingOf(events: readonly HistoryEvent[], { gateway, group, sin
 function wasOptimized(events: readonly HistoryEvent[], gateway: string, group: number, fromUs: number, toUs: number): boolean {
   return events.some((event) => event.tUs >= fromUs && event.tUs < toUs && (
     (event.type === 'gw.state' && event.gateway === gateway && event.ana[String(group)] === 'optimized')
-    || (event.type === 'host.path' && event.gateway === gateway && event.anaGroup === group && event.ana === 'optimized')
+    || (event.type === 'host.path' && event.gateway === gateway && event.anaGroup === group && isOptimized(event))
   ));
 }

@@ -12,6 +12,7 @@ import { parseNvmeGwShow } from '../../monitor/show-parser.js';
 import { LoopbackHost } from '../loopback/host-node.js';
 import { MemberProcess } from '../loopback/member-process.js';
 import { removeMachineParts } from '../machine-parts.js';
+import { versionsOf } from '../package-versions.js';
 import type { LabOptions } from '../provider.js';
 import type { Accel } from '../qemu/accel.js';
 import type { LabImage } from '../qemu/image/image.js';
@@ -49,8 +50,9 @@ const monitorPeriodMs = 100;
 const storePeriodMs = 500;
 
 /**
- * A lab of native hosts for one run, with our own initiator or with Linux in virtual machines: the cluster's folders are copied from the snapshot, its hosts are switched on, and
- * cephadm deploys the gateways. Nothing of an earlier run is in it, and everything ends with it.
+ * A lab of native hosts for one run, with our own initiator or with Linux in virtual machines: the cluster's folders are
+ * copied from the snapshot, its hosts are switched on, and cephadm deploys the gateways. Nothing of an earlier run is in it,
+ * and everything ends with it.
  *
  * ```
  *   host1 (netns: our initiator) ──┐
@@ -155,10 +157,12 @@ export class NativeLab implements Lab {
 
   product(): Promise<Product> {
     const { packages } = this.#o.images.manifest;
-    const components = Object.fromEntries(['cephadm', 'podman', 'systemd', 'qemu-utils'].flatMap((name) => (packages[name] === undefined ? [] : [[name, packages[name]]])));
-    const guest = this.#o.linux?.image.manifest.packages ?? {};
-    const ofHosts = Object.fromEntries(['linux-image-cloud-amd64', 'nvme-cli', 'fio'].flatMap((name) => (guest[name] === undefined ? [] : [[name, guest[name]]])));
-    return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components: { ...components, ...ofHosts, 'pathproof-gateway': this.#o.version } });
+    const components = {
+      ...versionsOf(packages, ['cephadm', 'podman', 'systemd', 'qemu-utils']),
+      ...versionsOf(this.#o.linux?.image.manifest.packages ?? {}, ['linux-image-cloud-amd64', 'nvme-cli', 'fio']),
+      'pathproof-gateway': this.#o.version,
+    };
+    return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components });
   }
 
   processes(): { name: string; pid: number }[] {

@@ -55,6 +55,7 @@ export class SshConnection {
   readonly #options: ConnectionOptions;
   readonly #controlPath: string;
   #master: ChildProcess | undefined;
+  #opening: Promise<void> | undefined;
 
   constructor(options: ConnectionOptions) {
     this.node = options.node;
@@ -68,7 +69,7 @@ export class SshConnection {
     this.#options.onCommand?.(command);
     const startedMs = performance.now();
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-    if (this.#master === undefined || this.#master.exitCode !== null) await this.openMaster(timeoutMs);
+    if (this.#master === undefined || this.#master.exitCode !== null) await this.#openOnce(timeoutMs);
     const result = await execa(this.#program(), [...this.#common(), this.#options.destination, '--', command], {
       reject: false, timeout: timeoutMs, maxBuffer: outputMaxBytes, stripFinalNewline: false,
       ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
@@ -115,8 +116,7 @@ export class SshConnection {
 
   /** Writes a file on the node; its folder is made. */
   async upload(data: Buffer | string, remotePath: string, mode = 0o644): Promise<void> {
-    const quoted = shellQuote(remotePath);
-    await this.exec(`mkdir -p "$(dirname ${quoted})" && cat >${quoted} && chmod ${mode.toString(8)} ${quoted}`, { input: data });
+    await this.exec(uploadCommand(remotePath, mode), { input: data });
   }
 
   /** Copies what is below a local folder into a folder on the node. */
@@ -133,6 +133,14 @@ export class SshConnection {
   close(): void {
     this.#master?.kill('SIGTERM');
     this.#master = undefined;
+  }
+
+  /** Commands that begin at the same time wait for the same connection. */
+  #openOnce(timeoutMs: number): Promise<void> {
+    this.#opening ??= this.openMaster(timeoutMs).finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
   }
 
   /** Opens the connection anew. An infra error after `timeoutMs`. */
@@ -187,6 +195,12 @@ function channelOf(child: ChildProcess & { stdin: Writable }): ExecStream {
       child.kill('SIGTERM');
     },
   };
+}
+
+/** The command that writes its standard input into a file, whose folder is made. */
+export function uploadCommand(path: string, mode = 0o644): string {
+  const quoted = shellQuote(path);
+  return `mkdir -p "$(dirname ${quoted})" && cat >${quoted} && chmod ${mode.toString(8)} ${quoted}`;
 }
 
 export function shellQuote(text: string): string {

@@ -30,7 +30,11 @@ function hasSeen(txn: Transaction, gateway: GatewayRecord, preparedEpoch: number
   return gateway.mapWasCurrent && (!txn.model.safeguards.has('failback-seen') || gateway.lastGwmapEpoch >= preparedEpoch);
 }
 
-/** The preparation timer of `holder` has ended: the group goes to its owner, or to nobody if the owner has gone meanwhile. */
+/**
+ * The preparation timer of `holder` has ended: the group goes to its owner, or to nobody if the owner has gone meanwhile.
+ * Then with `failback-seen` nobody else gets it before the holder has seen the preparation: it may serve still, and an
+ * owner that has restarted, or the heir of a deleted one, comes for the group without a failback.
+ */
 export function finishFailback(txn: Transaction, group: HaGroup, holder: GatewayRecord, anaGroup: number): void {
   const owner = gatewaysInOrder(group).find((gateway) => stateOf(gateway, anaGroup) === 'OWNER_FAILBACK_PREPARED');
   const ownerLives = owner?.availability === 'AVAILABLE';
@@ -40,5 +44,6 @@ export function finishFailback(txn: Transaction, group: HaGroup, holder: Gateway
   setState(holder, anaGroup, { name: 'STANDBY' });
   if (owner !== undefined) setState(owner, anaGroup, { name: 'STANDBY' });
   if (ownerLives) grantGroup(txn, group, owner, anaGroup);
+  else if (txn.model.safeguards.has('failback-seen') && holder.lastGwmapEpoch < preparedEpoch) group.unaware.set(anaGroup, { id: holder.id, epoch: preparedEpoch });
   txn.change(group);
 }

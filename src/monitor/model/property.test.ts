@@ -153,6 +153,14 @@ const found: Scenario[] = [
     gateways: 2, seed: 1, lossPercent: 0,
     steps: [{ do: 'delete', gateway: 0 }, { do: 'run', ms: 10_000 }, { do: 'heir', gateway: 3 }, { do: 'kill', gateway: 0 }],
   },
+  {
+    // The owner is replaced while its group is on its way back to it, and the holder is cut off: the failback has no owner any more.
+    gateways: 3, seed: 326_106_491, lossPercent: 0,
+    steps: [
+      { do: 'bounce', gateway: 2, ms: 1_002 }, { do: 'heir', gateway: 2 }, { do: 'partition', gateway: 0 },
+      { do: 'run', ms: 2_674 }, { do: 'run', ms: 2_330 }, { do: 'kill', gateway: 0 },
+    ],
+  },
 ];
 
 describe('whatever happens to gateways, links and store', () => {

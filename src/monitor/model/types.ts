@@ -33,6 +33,7 @@ export type MonitorTimers = Pick<
  * - `failback-seen`: a failback ends only when both gateways have reported an epoch that contains its preparation.
  *   NVMeofGwMon asks whether each one's last beacon was up to date when it came, which a beacon from before the
  *   preparation was: a holder that the monitor does not reach any more loses the group to its owner, and neither knows.
+ *   The same holds for a failback that ends without its owner (dead, restarted, replaced): no third one gets the group before.
  * - `await-resync`: a gateway whose beacon was refused is counted as CREATED, without any group, but goes on to serve what
  *   it was told to: nobody else gets such a group before it has reported a newer map, or is declared down and fenced,
  *   for it is still watched. NVMeofGwMon gives the group to its owner at once, and watches the refused one no longer.
@@ -113,7 +114,7 @@ export interface HaGroup {
   inOrder: readonly GatewayRecord[] | undefined;
   /** ANA group → the gateway that was declared down while it may have served the group and that is not blocklisted since. */
   suspects: Map<number, string>;
-  /** ANA group → the gateway that lost it with a refused beacon, and the group epoch from which on it knows. For `await-resync`. */
+  /** ANA group → the gateway that lost it with a refused beacon or in a failback that came to nothing, and the group epoch from which on it knows. For `await-resync` and `failback-seen`. */
   unaware: Map<number, { id: string; epoch: number }>;
 }
 

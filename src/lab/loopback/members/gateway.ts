@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { gatewayDefectNames } from '../../../gateway/defects/index.js';
 import type { GatewayDefectName } from '../../../gateway/defects/index.js';
 import { UserspaceGateway } from '../../../gateway/userspace-gateway.js';
+import type { AgentEnd } from '../../../gateway/agent/index.js';
 import { connectEmbeddedMonitor } from '../../../monitor/embedded-client.js';
 import type { LabTimers } from '../../../plan/types.js';
 import { StoreClient, StoreError } from '../../../store/index.js';
@@ -52,12 +53,18 @@ runMember('gateway', async (rawConfig, context) => {
   const config = configSchema.parse(rawConfig);
   const { name, pool, group, nqn, namespaces, timers, nonce, digests, onFenced, defects, incarnation } = config;
   const { advertised, ...bind } = config.listener;
+  // Nothing is served any more; whoever restarts it starts a new incarnation.
+  const leave = ({ reason, detail }: AgentEnd): void => {
+    process.stderr.write(`${name} ended: ${reason}: ${detail}\n`);
+    setTimeout(() => process.exit(gatewayExitCodes[reason]), farewellMs);
+  };
   const store = await StoreClient.connect({ ...config.store, name, nonce }).catch((error: unknown) => {
     if (!(error instanceof StoreError) || error.code !== 'STORE_UNREACHABLE') throw error;
-    // As a gateway whose librados mounts nothing in time: whoever starts it tries again.
-    context.log(`no store: ${error.message}`);
-    context.emit({ type: 'node', name, role: 'gateway', state: 'stopping', pid: process.pid, detail: 'store-lost' });
-    return new Promise<never>(() => setTimeout(() => process.exit(gatewayExitCodes['store-lost']), farewellMs));
+    // As a gateway whose librados mounts nothing in time.
+    const end: AgentEnd = { reason: 'store-lost', detail: error.message };
+    tellEnding(name, context)(end);
+    leave(end);
+    return new Promise<never>(() => undefined);
   });
   store.onDisconnect((reason) => context.log(`store connection lost: ${reason}`));
   store.onReconnect(() => context.log('store connected'));
@@ -75,11 +82,7 @@ runMember('gateway', async (rawConfig, context) => {
     await gateway.stop();
     await Promise.all([monitor.close(), store.close()]);
   };
-  void gateway.ended.then(({ reason, detail }) => {
-    process.stderr.write(`${name} ended: ${reason}: ${detail}\n`);
-    // Nothing is served any more; whoever restarts it starts a new incarnation.
-    setTimeout(() => process.exit(gatewayExitCodes[reason]), farewellMs);
-  });
+  void gateway.ended.then(leave);
   gateway.start();
   const info: GatewayMemberInfo = { storeAddress: store.address };
   return {

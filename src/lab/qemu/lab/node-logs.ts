@@ -11,7 +11,7 @@ const collectMaxMs = 30_000;
  * What a node has to say for itself: the kernel's log, its counters (lost segments, waits for memory and processors), and
  * the end of each log file of Ceph and of our programs.
  */
-const script = `echo "==== dmesg"; dmesg -T 2>/dev/null | tail -c ${tailBytes}
+export const nodeLogScript = `echo "==== dmesg"; dmesg -T 2>/dev/null | tail -c ${tailBytes}
 for file in /proc/pressure/cpu /proc/pressure/memory /proc/pressure/io /proc/meminfo /proc/vmstat /proc/net/netstat /proc/net/snmp /proc/net/softnet_stat; do [ -f "$file" ] || continue; echo "==== $file"; cat "$file"; done
 for file in /var/log/ceph/*.log /var/log/pathproof/*.log; do [ -f "$file" ] || continue; echo "==== $file"; tail -c ${tailBytes} "$file"; done`;
 
@@ -28,7 +28,7 @@ export async function collectNodeLogs(nodes: Iterable<LabMachine>, logDir: strin
         if (existsSync(from)) copyFileSync(from, join(logDir, `${vm.name}.${kind}.log`));
       }
       if (vm.identity === undefined) appendFileSync(file, '(the machine is off)\n');
-      else appendFileSync(file, (await vm.ssh.exec(script, { timeoutMs: collectMaxMs, okCodes: 'any' })).stdout);
+      else appendFileSync(file, (await vm.ssh.exec(nodeLogScript, { timeoutMs: collectMaxMs, okCodes: 'any' })).stdout);
     } catch (error) {
       try {
         appendFileSync(file, `(no log could be had: ${messageOf(error)})\n`);

@@ -7,12 +7,12 @@ import type { NodeEvent } from '../../../history/events.js';
 import { sleep } from '../../../util/clock.js';
 import { messageOf } from '../../../util/errors.js';
 import type { GatewayNode } from '../../types.js';
-import type { LabMachine } from '../../machine.js';
+import type { GatewayMachine } from '../../machine.js';
 import type { ProgramControl } from '../programs.js';
 
 export interface QemuGatewayOptions {
   name: string;
-  vm: LabMachine;
+  vm: GatewayMachine;
   /** Powers its machine on; resolves when it can be logged into. */
   boot: () => Promise<void>;
   programs: ProgramControl;

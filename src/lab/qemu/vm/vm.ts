@@ -350,9 +350,9 @@ export class QemuVm implements LabMachine {
 
 /** The command line of QEMU, by way of whoever opens its tap for it. */
 function commandOf(networks: readonly VmNetwork[], command: string[]): string[] {
-  const taps = networks.flatMap((network) => ('tap' in network ? [network.tap] : []));
-  if (taps.length > 1) throw new Error('a machine has one tap at most');
-  return taps.reduce((inner, tap) => withTap(tap, inner), command);
+  const [tap, another] = networks.flatMap((network) => ('tap' in network ? [network.tap] : []));
+  if (another !== undefined) throw new Error('a machine has one tap at most');
+  return tap === undefined ? command : withTap(tap, command);
 }
 
 let knownMajor: number | undefined;
