@@ -123,7 +123,6 @@ describe('the store member', () => {
     const states = (): number => store.events.filter(({ type }) => type === 'store.state').length;
     const before = states();
     while (states() < before + 2) await new Promise((resolve) => setTimeout(resolve, 20));
-    await store.end();
   }, 20_000);
 
   it('refuses wrong parameters and goes on', async () => {
