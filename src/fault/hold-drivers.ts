@@ -11,11 +11,11 @@ const heldForMs = 300;
  * Each host that loads the namespaces has sent the command and got the R2T, and withholds the data. When the
  * command times out, the host gives the path up and goes on elsewhere, while the old association stays as it is, as if
  * the network still had what was on its way. The heal sends the data on it. `params`: `group` (the ANA group whose
- * namespaces are meant; default: the target's own), `perNamespace`.
+ * namespaces are meant; default: the target's own), `perNamespace`, `unserved` (see HostNode.releaseWrites).
  */
 export function holdDataDriver(context: FaultContext): FaultDriver {
   const gateway = gatewayOf(context);
-  const { group, perNamespace = perNamespaceDefault } = context.params;
+  const { group, perNamespace = perNamespaceDefault, unserved = false } = context.params;
   const nsids = group === undefined ? loadedNamespaces(context) : context.plan.topology.namespaces.filter((n) => n.anaGroup === group && !n.idle).map((n) => n.nsid);
   const owners = hostsOf(context, nsids);
   let held = 0;
@@ -43,10 +43,10 @@ export function holdDataDriver(context: FaultContext): FaultDriver {
     },
     heal: async () => {
       if (released === undefined) {
-        const sums = await Promise.all(owners.map(async ({ host }) => (await host.releaseWrites?.()) ?? { sent: 0, dropped: 0 }));
+        const sums = await Promise.all(owners.map(async ({ host }) => (await host.releaseWrites?.({ unserved: unserved === true })) ?? { sent: 0, dropped: 0 }));
         released = { sent: sums.reduce((sum, { sent }) => sum + sent, 0), dropped: sums.reduce((sum, { dropped }) => sum + dropped, 0) };
       }
-      return `sent the data of ${released.sent} held write(s), ${released.dropped} had no connection any more`;
+      return `sent the data of ${released.sent} held write(s), ${released.dropped} had no connection any more${unserved === true ? ' or were sent again to the gateway that still serves them' : ''}`;
     },
     confirmHealed: async () => {
       if (await waitFor(context, () => waiting() < Math.max(1, held))) {

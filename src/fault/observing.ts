@@ -76,10 +76,14 @@ export function hostConnected(context: FaultContext): Confirmation {
   return { observer: allHosts(context), evidence: `${context.lab.hosts.size > 1 ? 'each' : 'the'} host has a live controller at ${context.target} again` };
 }
 
-/** Cut off from the store: I/O through the gateway stands still; or, where none goes through it, the gateway itself cannot reach the store. */
+/**
+ * Cut off from the store: I/O through the gateway stands still; or, where none goes through it, the gateway itself cannot
+ * reach the store, or has ended itself for that. (One that is started while it is cut off does not get so far as to be asked.)
+ */
 export async function storeLost(context: FaultContext, sinceUs: number): Promise<Confirmation> {
-  if (carriesLoad(context)) return ioStopped(context, sinceUs);
-  return probe(context, false);
+  const { target, view } = context;
+  const gaveUp = (): Confirmation => (view.gaveUpStore(target, sinceUs) ? { observer: target, evidence: `${target} has ended itself since: it found no store` } : null);
+  return (await (carriesLoad(context) ? ioStopped(context, sinceUs) : probe(context, false, gaveUp))) ?? gaveUp();
 }
 
 /** The store is reached again: writes of the target's namespaces complete, or the gateway itself says so. */
@@ -99,10 +103,12 @@ export async function whenReaching(context: FaultContext): Promise<void> {
   if (gatewayOf(context).reachesStore !== undefined) await probe(context, true);
 }
 
-/** Asks the gateway's process whether it reaches the store, until it says what is expected. */
-function probe(context: FaultContext, expected: boolean): Promise<Confirmation> {
+/** Asks the gateway's process whether it reaches the store, until it says what is expected, or there is `other` word of it. */
+function probe(context: FaultContext, expected: boolean, other: () => Confirmation = () => null): Promise<Confirmation> {
   const gateway = gatewayOf(context);
   return askUntilSeen(context, async () => {
+    const told = other();
+    if (told !== null) return told;
     // One that ended itself has no connection to lose, and a new one when it is back.
     const reaches = gateway.pid === undefined || gateway.reachesStore === undefined ? undefined : await gateway.reachesStore().catch(() => undefined);
     return reaches === expected ? { observer: gateway.name, evidence: `${gateway.name} ${expected ? 'reaches' : 'does not reach'} the store` } : null;

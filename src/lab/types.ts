@@ -90,8 +90,11 @@ export interface HostNode {
    * there are as many, or when no more came in time. Ability `host.hold-write`.
    */
   holdWrites?(gateway: string, nsids: readonly number[], perNamespace: number): Promise<HeldWrite[]>;
-  /** Sends what was held. `dropped`: its connection was gone. */
-  releaseWrites?(): Promise<{ sent: number; dropped: number }>;
+  /**
+   * Sends what was held. `dropped`: its connection was gone. With `unserved` those are dropped, too, that the host has sent
+   * again meanwhile and whose gateway serves the namespace: whose access nobody has taken away.
+   */
+  releaseWrites?(which?: { unserved?: boolean }): Promise<{ sent: number; dropped: number }>;
 }
 
 /** A write whose command the gateway has and whose data it waits for. */

@@ -15,6 +15,8 @@ export class LiveView {
   readonly #controllers = new Map<string, { host: string; gateway: string; address: string; state: ControllerStateName; sinceUs: number }>();
   readonly #io = new Map<number, IoView>();
   readonly #gatewayStates = new Map<string, Extract<HistoryEvent, { type: 'gw.state' }>>();
+  /** When a gateway last said that it ends for want of a store, µs. */
+  readonly #gaveUpStore = new Map<string, number>();
   readonly #waiters = new Set<() => void>();
   monitor: MonitorGatewayView[] = [];
 
@@ -48,6 +50,10 @@ export class LiveView {
         break;
       case 'gw.state':
         this.#gatewayStates.set(event.gateway, event);
+        break;
+      case 'node':
+        if (event.state !== 'stopping' || event.detail !== 'store-lost') return;
+        this.#gaveUpStore.set(event.name, event.tUs);
         break;
       case 'store.state':
         this.droppedWrites = event.droppedWrites ?? this.droppedWrites;
@@ -120,6 +126,11 @@ export class LiveView {
 
   gatewayState(gateway: string): Extract<HistoryEvent, { type: 'gw.state' }> | undefined {
     return this.#gatewayStates.get(gateway);
+  }
+
+  /** Has the gateway said since then that it ends itself, because it reaches no store? */
+  gaveUpStore(gateway: string, sinceUs: number): boolean {
+    return (this.#gaveUpStore.get(gateway) ?? -Infinity) >= sinceUs;
   }
 
   /** The last I/O window of a namespace that began after `sinceUs`. */

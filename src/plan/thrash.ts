@@ -24,7 +24,9 @@ interface Active { id: string; fault: FaultName; target: string; untilMs: number
  *
  * A gateway has one of these faults at a time: two at one process would mostly hide each other. Removals come one
  * at a time, since a monitor that is left with gateways under removal only forgets them all, as NVMeofGwMon does.
- * The host can withhold the data of one set of writes at a time.
+ * The host can withhold the data of one set of writes at a time. What it has sent again meanwhile is sent late only to a
+ * gateway that has lost the group: one that keeps it executes both copies, as any NVMe subsystem would, and it is the host
+ * that must not have sent the second so soon (Linux does not wait; NVMe's cross-controller reset exists for that).
  *
  * A fault that hangs writes at the store comes alone, after everything is at home: a group that goes back to its owner
  * meanwhile takes nobody's access away, and what hung lands later, over newer data. That is how NVMeofGwMon is made, and
@@ -57,7 +59,7 @@ export function thrashSteps(step: ThrashStep, topology: Topology, lab: LabKind, 
         const untilMs = atMs + random.pick(lastsMs);
         for (const target of targets) {
           const id = `${prefix}n${count}-${target}`;
-          steps.push({ do: 'inject', id, fault, target, params: {}, confirm: 'later', random: true });
+          steps.push({ do: 'inject', id, fault, target, params: fault === 'host.hold-write' ? { unserved: true } : {}, confirm: 'later', random: true });
           active.push({ id, fault, target, untilMs });
         }
       }

@@ -28,6 +28,8 @@ class HollowLab {
     listeners: () => Promise.resolve(['a:1']), powerOff: () => this.#note('powerOff'), powered: () => true, alive: (pid: number) => Promise.resolve(processStartTime(pid) !== undefined),
     removeListeners: () => this.#note('removeListeners'), addListeners: () => this.#note('addListeners'),
   }]));
+  /** With each release: whether only what is not served any more. */
+  readonly released: boolean[] = [];
   readonly hosts = new Map<string, object>([['host1', this.#host('host1')]]);
   addHost(name: string): this {
     this.hosts.set(name, this.#host(name));
@@ -37,7 +39,7 @@ class HollowLab {
     return {
       name,
       holdWrites: (gateway: string, nsids: readonly number[]) => this.#note(`${name} holds ${nsids.join()} at ${gateway}`).then(() => nsids.map((nsid) => ({ nsid, slba: 0, nlb: 1 }))),
-      releaseWrites: () => this.#note(`${name} releases`).then(() => ({ sent: 1, dropped: 0 })),
+      releaseWrites: (which?: { unserved?: boolean }) => this.#note(`${name} releases`).then(() => (this.released.push(which?.unserved ?? false), { sent: 1, dropped: 0 })),
     };
   }
   readonly store = { holdWrites: () => this.#note('store hold'), releaseWrites: () => this.#note('store release').then(() => 1) };
@@ -127,6 +129,14 @@ describe('FaultBoard', () => {
     }
   });
 
+  it.each([['store-lost', 1, 'confirmed'], ['store-lost', -1_000, 'unconfirmed'], ['failed-over', 1, 'unconfirmed']] as const)('a gateway that is started while it is cut off from the store ends itself, which shows the cut: %s, %i ms after: %s', async (detail, afterMs, phase) => {
+    const { faults, step, events, view } = board(new HollowLab(), 'partition.store');
+    await faults.inject({ ...step, confirm: 'later' });
+    view.apply({ type: 'node', name: 'gw1', role: 'gateway', state: 'stopping', detail, seq: 1, tUs: nowUs() + afterMs * 1_000, wallMs: 0, node: 'gw1', offUs: 0, errUs: 0 });
+    await faults.confirmations();
+    expect(events.at(-1)).toMatchObject({ phase, ...(phase === 'confirmed' ? { observer: 'gw1', evidence: 'gw1 has ended itself since: it found no store' } : {}) });
+  });
+
   it.each([[6_000, 5_500, 'confirmed'], [1_000, 5_500, 'unconfirmed'], [6_000, 400, 'unconfirmed']] as const)('a gateway that the monitor does not count in is cut off once it has heard nothing for long enough since: %i ms after, silent for %i ms: %s', async (afterMs, monSilentMs, phase) => {
     const { faults, step, events, view } = board(new HollowLab(), 'partition.monitor');
     await faults.inject({ ...step, confirm: 'later' });
@@ -165,6 +175,10 @@ describe('FaultBoard', () => {
     await faults.heal('f', 'later');
     expect(lab.calls.slice(2)).toEqual(['host1 releases', 'host2 releases']);
     expect(events.find(({ phase }) => phase === 'healed')!.evidence).toBe('sent the data of 2 held write(s), 0 had no connection any more');
+    expect(lab.released).toEqual([false, false]);
+    await faults.inject({ ...step, id: 'again', params: { unserved: true }, confirm: 'later' });
+    await faults.heal('again', 'later');
+    expect(lab.released.slice(2)).toEqual([true, true]);
   });
 
   it('confirms no more than that the fault is gone, where the plan wants no more', async () => {

@@ -3,7 +3,7 @@ import { haResponse } from './ha-response.js';
 import { groupSteps } from './monitor-order.js';
 import { healthyRun, moments as m } from './testing/healthy-run.js';
 import { countPaths, mapEvent, pathEvent, pathIo, t, targetEvent } from './testing/run.js';
-import type { PathIo } from '../history/events.js';
+import type { EventBody, PathIo } from '../history/events.js';
 import type { DraftRun } from './testing/run.js';
 
 const check = (run: DraftRun): ReturnType<typeof haResponse.check> => haResponse.check(run.input);
@@ -158,6 +158,12 @@ describe('ha-response', () => {
       .add(m.waitBlocklist - 80, { ...pathEvent('gw1', 1, 'optimized'), controllerState: 'connecting' });
     expect(await told(replaced)).toContain("gw1's 127.0.0.1:0/11 fenced by");
     expect(await told(replaced.change('store.state', (_, ms) => ms > m.waitBlocklist, ({ blocklist }) => ({ blocklist: blocklist.filter((address) => !address.endsWith('/11')), clients: [] })))).toContain("had not fenced gw1's");
+    // It ended, too; and one that was gone long ago was never fenced.
+    const has = (address: string): EventBody => ({ type: 'store.state', epoch: 1, blocklist: [], clients: [{ address, name: 'gw1', fenced: false }], droppedWrites: 0 });
+    const ended = healthyRun().add(450, has('127.0.0.1:0/7')).add(470, has('127.0.0.1:0/11')).add(460, { type: 'node', name: 'gw1', role: 'gateway', state: 'started', pid: 2 })
+      .add(m.waitBlocklist - 90, { type: 'node', name: 'gw1', role: 'gateway', state: 'exited', pid: 2 });
+    ended.change('store.state', ({ clients }, ms) => ms < 450 && clients.some(({ name }) => name === 'gw1'), ({ clients }) => ({ clients: clients.map((client) => (client.name === 'gw1' ? { ...client, address: '127.0.0.1:0/7' } : client)) }));
+    expect(await told(ended)).toContain("gw1's 127.0.0.1:0/11 fenced by");
     // It was optimized: what it wrote has to be kept from landing.
     for (const served of [targetEvent('gw1', [1]), pathEvent('gw1', 1, 'optimized')]) {
       expect(await told(restarted().add(m.waitBlocklist - 20, served))).toContain("had not fenced gw1's 127.0.0.1:0/12");

@@ -86,36 +86,33 @@ export interface Fencing {
 /**
  * `owner` was ACTIVE for `group` from `sinceUs` on; the takeover gateway entered WAIT_BLOCKLIST_CMPL at `beganUs` and became
  * ACTIVE at `activeUs`. The store's state is sampled, so the first sample at or after `activeUs` decides; blocklist
- * entries do not expire within a run. Clients of an earlier incarnation of the owner, gone before it was ACTIVE or before
- * the owner's process was last started (by us) or had ended (an orchestrator starts the next one by itself), are not what
- * this takeover has to fence: the dead send nothing.
- * A process that was started meanwhile and was never optimized has written nothing in the group, and the monitor may not have
- * heard of it: there the fencing of either incarnation will do.
+ * entries do not expire within a run. What this takeover has to fence are the clients of the owner's last incarnation that
+ * had any: those of earlier ones, or gone before it was ACTIVE, send nothing any more.
+ * An incarnation that was never optimized has written nothing in the group, and the monitor may not have heard of it:
+ * there the fencing of the one before it will do.
  */
 export function fencingOf(events: readonly HistoryEvent[], { gateway, group, sinceUs }: { gateway: string; group: number; sinceUs: number }, beganUs: number, activeUs: number): Fencing {
-  const addresses = new Set<string>();
-  const startedUs = eventsOf(events, 'node').findLast(({ name, state, tUs }) => name === gateway && (state === 'started' || state === 'exited') && tUs < beganUs)?.tUs ?? -Infinity;
-  const earlier = new Set<string>();
+  // Of one that an orchestrator starts no beginning is seen, only the end of the one before it.
+  const turns = eventsOf(events, 'node').filter(({ name, state, tUs }) => name === gateway && (state === 'started' || state === 'exited') && tUs < beganUs).map(({ tUs }) => tUs);
+  /** Address → begin of the incarnation in which it was seen first. */
+  const addresses = new Map<string, number>();
   for (const state of eventsOf(events, 'store.state')) {
     const mine = state.clients.filter(({ name }) => name === gateway || (name.startsWith(gateway) && /^[:/.#@-]/.test(name.slice(gateway.length))));
     if (state.tUs < beganUs) {
       // The monitor may make it ACTIVE when it is dead already: a sample without a client does not say who it was.
-      if (state.tUs <= sinceUs && mine.length > 0) addresses.clear();
-      for (const { address, fenced } of mine) {
-        if (state.tUs < startedUs) earlier.add(address);
-        if (!fenced && !state.blocklist.includes(address)) addresses.add(address);
-      }
+      if (state.tUs <= sinceUs && mine.length > 0) for (const address of addresses.keys()) if (!mine.some((client) => client.address === address)) addresses.delete(address);
+      const bornUs = turns.findLast((tUs) => tUs <= state.tUs) ?? -Infinity;
+      for (const { address, fenced } of mine) if (!addresses.has(address) && !fenced && !state.blocklist.includes(address)) addresses.set(address, bornUs);
     } else if (state.tUs >= activeUs) {
       const open = (address: string): boolean => !state.blocklist.includes(address) && !mine.some((client) => client.address === address && client.fenced);
-      const before = [...addresses].filter((address) => earlier.has(address));
-      const newest = [...addresses].filter((address) => !earlier.has(address));
-      // One that was started just now has no client yet: what it was before is what has to be fenced.
-      const beforeDecides = newest.length === 0 || (before.length > 0 && !before.some(open) && !wasOptimized(events, gateway, group, startedUs, beganUs));
-      const asked = beforeDecides ? before : newest;
+      const [last, beforeLast] = [...new Set(addresses.values())].sort((a, b) => b - a)
+        .map((bornUs) => ({ bornUs, its: [...addresses].filter(([, born]) => born === bornUs).map(([address]) => address) }));
+      const beforeDecides = beforeLast !== undefined && !beforeLast.its.some(open) && !wasOptimized(events, gateway, group, last!.bornUs, beganUs);
+      const asked = (beforeDecides ? beforeLast : last)?.its ?? [];
       return { addresses: asked, unfenced: asked.filter(open), sampleUs: state.tUs, event: state.seq };
     }
   }
-  return { addresses: [...addresses], unfenced: [], sampleUs: undefined, event: undefined };
+  return { addresses: [...addresses.keys()], unfenced: [], sampleUs: undefined, event: undefined };
 }
 
 /** Whether the gateway was optimized for the group in a period, by its own word or in a host's eyes. */

@@ -38,7 +38,7 @@ export class DataHold {
   readonly #onRelease: () => void;
   #transfers: { about: HeldTransfer; queue: unknown; send: () => boolean }[] = [];
   #waiters: { count: number; resolve: () => void }[] = [];
-  #kept: (() => void)[] = [];
+  #kept: { queues: readonly unknown[]; close: () => void }[] = [];
   #seen = 0;
   #released = false;
 
@@ -79,22 +79,29 @@ export class DataHold {
     return this.#keepAssociation && this.#transfers.some((transfer) => transfer.queue === queue);
   }
 
-  /** An association was given up and left open for this hold; `close` resets it. */
-  keep(close: () => void): void {
-    this.#kept.push(close);
+  /** An association with these queue pairs was given up and left open for this hold; `close` resets it. */
+  keep(queues: readonly unknown[], close: () => void): void {
+    this.#kept.push({ queues, close });
   }
 
-  /** Ends the hold and sends everything in the order in which it was asked for. */
-  release(): { sent: number; dropped: number } {
+  /**
+   * Ends the hold and sends everything in the order in which it was asked for. `late`: which of the transfers whose
+   * association was given up, so that their writes were sent again, are sent all the same; default: all. The others are
+   * dropped, as if the network had lost them in the end.
+   */
+  release(late: HoldPredicate = () => true): { sent: number; dropped: number } {
     this.#released = true;
     this.#onRelease();
     const transfers = this.#transfers;
     this.#transfers = [];
     let sent = 0;
-    for (const transfer of transfers) if (transfer.send()) sent += 1;
     const kept = this.#kept;
     this.#kept = [];
-    if (kept.length > 0) setTimeout(() => kept.forEach((close) => close()), keptLingerMs).unref();
+    for (const { about, queue, send } of transfers) {
+      const givenUp = kept.some(({ queues }) => queues.includes(queue));
+      if ((!givenUp || late(about)) && send()) sent += 1;
+    }
+    if (kept.length > 0) setTimeout(() => kept.forEach(({ close }) => close()), keptLingerMs).unref();
     return { sent, dropped: transfers.length - sent };
   }
 
@@ -103,7 +110,7 @@ export class DataHold {
     this.#released = true;
     this.#onRelease();
     this.#transfers = [];
-    for (const close of this.#kept.splice(0)) close();
+    for (const { close } of this.#kept.splice(0)) close();
   }
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { IoOpcode, Status } from '../../nvme/index.js';
+import { sleep } from '../../util/clock.js';
 import type { ActivateRequest } from './activation.js';
+import { keptLingerMs } from './data-hold.js';
 import { block, cleanUpAfterEach, connected, until } from './testing/fixture.js';
 
 cleanUpAfterEach();
@@ -69,6 +71,25 @@ describe('holdBeforeH2cData with keepAssociation', () => {
     // The answer to it is nobody's any more.
     await until(() => bench.host.counters()['lateCompletions'] === 1);
     expect(await head!.write(9, block(1))).toMatchObject({ outcome: 'ok' });
+  });
+
+  it('sends late only what it is told to of the writes that were sent again, and all that still wait', async () => {
+    const bench = await connected([{ inCapsuleBytes: 0 }, {}], { preferred: 'gw1', autoFailback: false, ioTimeoutMs: 150 });
+    const [head] = bench.host.heads();
+    const again = bench.host.holdBeforeH2cData(({ slba }) => slba === 4, { keepAssociation: true });
+    expect(await head!.write(4, block(0xaa))).toMatchObject({ outcome: 'ok', path: 'gw2:nvme1:q1', sends: 2 });
+    expect(await head!.write(4, block(0xbb))).toMatchObject({ outcome: 'ok', path: 'gw2:nvme1:q1' });
+    expect(again.release(({ slba }) => slba !== 4)).toEqual({ sent: 0, dropped: 1 });
+    await sleep(keptLingerMs + 200);
+    expect(bench.namespaces[0]!.data[4 * 512]).toBe(0xbb);
+    expect(bench.host.counters()['lateCompletions']).toBe(0);
+
+    const other = await connected([{ inCapsuleBytes: 0 }], {});
+    const hold = other.host.holdBeforeH2cData(() => true, { keepAssociation: true });
+    const waits = other.host.heads()[0]!.write(4, block(0xcc));
+    await hold.whenHeld();
+    expect(hold.release(() => false)).toEqual({ sent: 1, dropped: 0 });
+    expect(await waits).toMatchObject({ outcome: 'ok', sends: 1 });
   });
 
   it('keeps nothing of an association that the controller has ended', async () => {

@@ -246,7 +246,7 @@ export class Session {
     this.#down = true;
     this.#o.counters.associationsKept += 1;
     this.ana?.stop();
-    for (const hold of keepers) hold.keep(() => this.close(lost));
+    for (const hold of keepers) hold.keep(this.io, () => this.close(lost));
     for (const queue of this.io) queue.abandon(lost);
   }
 

@@ -43,8 +43,8 @@ export class LoopbackHost implements HostNode {
     return this.#member.request<HeldWrite[]>('holdWrites', { gateway, nsids, perNamespace });
   }
 
-  async releaseWrites(): Promise<{ sent: number; dropped: number }> {
-    return this.#member.request('releaseWrites');
+  async releaseWrites(which: { unserved?: boolean } = {}): Promise<{ sent: number; dropped: number }> {
+    return this.#member.request('releaseWrites', which);
   }
 
   async reread(pass: 'at-once' | 'delayed'): Promise<void> {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { NodeEvent } from '../../../history/index.js';
 import { JournalWriter } from '../../../history/index.js';
 import { MultipathHost } from '../../../initiator/userspace/index.js';
-import type { DataHold, NamespaceHead } from '../../../initiator/userspace/index.js';
+import type { DataHold, HeldTransfer, NamespaceHead } from '../../../initiator/userspace/index.js';
 import { IoOpcode } from '../../../nvme/index.js';
 import { LoopCoverage } from '../../../observe/loop-coverage.js';
 import { namespacesOf } from '../../../plan/hosts.js';
@@ -41,6 +41,7 @@ const params = {
   label: z.strictObject({ label: z.string().min(1) }),
   reread: z.strictObject({ pass: z.enum(['at-once', 'delayed']), controller: z.string().optional() }),
   controllerName: z.strictObject({ name: z.string().min(1) }),
+  releaseWrites: z.strictObject({ unserved: z.boolean().default(false) }),
   holdWrites: z.strictObject({ gateway: z.string().min(1), nsids: z.array(z.int().min(1)), perNamespace: z.int().min(1) }),
 };
 
@@ -148,10 +149,14 @@ class HostMember {
     return hold.held.map(({ nsid, slba, nlb }) => ({ nsid, slba, nlb }));
   }
 
-  releaseWrites(): { sent: number; dropped: number } {
+  /** See HostNode.releaseWrites. */
+  releaseWrites({ unserved }: z.output<typeof params.releaseWrites>): { sent: number; dropped: number } {
     const hold = this.#hold;
     this.#hold = undefined;
-    return hold?.release() ?? { sent: 0, dropped: 0 };
+    const nodes = new Map(this.#host.controllers().map(({ name, gateway }) => [name, gateway]));
+    const served = ({ controller, nsid }: HeldTransfer): boolean => this.#host.heads().some((head) => head.nsid === nsid
+      && head.paths.some((path) => nodes.get(path.controllerName) === nodes.get(controller) && path.controller.state === 'live' && path.ready && path.ana === 'optimized'));
+    return hold?.release((transfer) => !unserved || !served(transfer)) ?? { sent: 0, dropped: 0 };
   }
 
   counters(): Record<string, number> {
@@ -246,7 +251,7 @@ runMember('host', async (rawConfig, context) => {
       },
       audit: () => member.audit(),
       holdWrites: (p: unknown) => member.holdWrites(params.holdWrites.parse(p)),
-      releaseWrites: () => member.releaseWrites(),
+      releaseWrites: (p: unknown) => member.releaseWrites(params.releaseWrites.parse(p ?? {})),
       counters: () => member.counters(),
       stats: () => member.stats(),
       addController: (p: unknown) => member.addController(controllerSchema.parse(p)),

@@ -118,6 +118,13 @@ describe('the store member', () => {
     expect(versionOf(0, await other.read(0, 1))).toBe(0);
   });
 
+  it('says its state when nothing changes, too', async () => {
+    const store = await startStore(tempDir());
+    const states = (): number => store.events.filter(({ type }) => type === 'store.state').length;
+    const before = states();
+    while (states() < before + 2) await new Promise((resolve) => setTimeout(resolve, 20));
+  }, 20_000);
+
   it('refuses wrong parameters and goes on', async () => {
     const store = await startStore(tempDir());
     await expect(store.call('blocklistAdd', { addresses: ['gw1'] })).rejects.toThrow(/address/);

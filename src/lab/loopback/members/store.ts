@@ -11,6 +11,9 @@ const configSchema = z.strictObject({
 export type StoreMemberConfig = z.input<typeof configSchema>;
 export interface StoreMemberInfo { port: number }
 
+/** It says its state at each change, and this often besides: who looks for it after something else has happened must find one. */
+const stateEveryMs = 1_000;
+
 const schemas = {
   addresses: z.strictObject({ addresses: z.array(z.string().refine(isAddress, 'an address ip:port/nonce')) }),
   latency: z.strictObject({ latencyMs: z.number() }),
@@ -23,9 +26,11 @@ const schemas = {
 runMember('store', async (rawConfig, context) => {
   const config = configSchema.parse(rawConfig);
   const store = await StoreServer.start(config);
-  store.onState((state) => context.emit({ type: 'store.state', ...state }));
+  const say = (): void => context.emit({ type: 'store.state', ...store.state() });
+  store.onState(say);
   store.onProblem((text) => context.log(text));
-  context.emit({ type: 'store.state', ...store.state() });
+  say();
+  const saying = setInterval(say, stateEveryMs);
   const info: StoreMemberInfo = { port: store.port };
   return {
     info,
@@ -44,6 +49,9 @@ runMember('store', async (rawConfig, context) => {
         store.setDefect(defect, on);
       },
     },
-    stop: () => store.close(),
+    stop: () => {
+      clearInterval(saying);
+      return store.close();
+    },
   };
 });
