@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cutLink, keepParameters, loadModules, removeGateway, removeHost, tableOf } from './commands.js';
+import { cutLink, keepParameters, loadModules, removeGateway, removeHost, tableOf, zeroNamespace } from './commands.js';
 import { parseInventory } from './file.js';
 import { exampleInventory } from './testing/example.js';
 
@@ -36,6 +36,21 @@ describe('commands on a host', () => {
     mkdirSync(join(root, path, '..'), { recursive: true });
     writeFileSync(join(root, path), text);
   };
+
+  it('zero the namespace that has the uuid, and nothing where there is none', () => {
+    program('blkdiscard', `echo blkdiscard "$@" >>${root}/calls`);
+    put('sys/block/nvme0n1/uuid', 'u-1\n');
+    put('sys/block/nvme0c0n2/uuid', 'u-2\n');
+    put('sys/block/nvme0n2/uuid', 'u-2\n');
+    put('dev/nvme0n2');
+    // No device of a path, which the head hides.
+    const zero = (uuid: string): ReturnType<typeof run> => run(zeroNamespace(uuid, 8192).replace('[ -b ', '[ -e ').replaceAll('/dev/$', `${root}/dev/$`));
+    expect(zero('u-2')).toMatchObject({ code: 0 });
+    expect(calls()).toEqual([`blkdiscard --zeroout --offset 0 --length 8192 ${root}/dev/nvme0n2`]);
+    expect(zero('u-1')).toEqual({ code: 1, said: 'no block device has the uuid u-1\n' });
+    expect(zero('u-3')).toMatchObject({ code: 1 });
+    expect(calls()).toHaveLength(1);
+  });
 
   it('unload the modules that they have loaded, in reverse, and no others', () => {
     mkdirSync(join(root, 'sys/module/nvmet'));

@@ -100,6 +100,23 @@ export function markScratch(inventory: Inventory, image: string): string {
   return `${rbdCommand(inventory)} image-meta set ${inventory.cluster.pool}/${image} ${scratchMark} ${inventory.name}`;
 }
 
+/** The part of each namespace that the stamp workload uses, bytes from its start. */
+export function stampBytes({ shape, workload }: Pick<Plan, 'shape' | 'workload'>): number {
+  return workload.workingSetBlocks * shape.blockSize;
+}
+
+/**
+ * Zeroes the first `bytes` of a namespace, as the host sees it. What an earlier run left there would be a block of another run to
+ * the integrity checker, which a lab must never show. BLKZEROOUT gives zeroes or an error; a device that somebody has mounted is refused.
+ */
+export function zeroNamespace(uuid: string, bytes: number): string {
+  return [
+    `d=; for s in /sys/block/nvme*; do [ "$(cat $s/uuid 2>/dev/null)" = ${uuid} ] && [ -b /dev/\${s##*/} ] && d=/dev/\${s##*/}; done`,
+    `[ -n "$d" ] || { echo "no block device has the uuid ${uuid}" >&2; exit 1; }`,
+    `blkdiscard --zeroout --offset 0 --length ${bytes} $d`,
+  ].join('\n');
+}
+
 /** Prints the administrator's keyring; only for a cluster that has one. */
 export function keyringCommand({ cluster }: Inventory): string {
   return `cat ${cluster.keyring ?? ''}`;

@@ -1,10 +1,11 @@
+import { namespacesOf } from '../../plan/hosts.js';
 import type { Plan, PlanStep } from '../../plan/types.js';
 import { hostJournalPath } from '../guest/host-config.js';
 import { nodeLogScript } from '../qemu/lab/node-logs.js';
 import { installedFiles, programExitCommand, programStartCommand } from '../qemu/programs.js';
 import { uploadCommand } from '../ssh/connection.js';
 import { clockCommand } from './check.js';
-import { createGateway, cutLink, keepParameters, keyringCommand, linksOf, loadModules, markScratch, removeGateway, removeHost, type Change } from './commands.js';
+import { createGateway, cutLink, keepParameters, keyringCommand, linksOf, loadModules, markScratch, removeGateway, removeHost, stampBytes, zeroNamespace, type Change } from './commands.js';
 import { factsScript } from './facts.js';
 import { hostNamed, withRole, type Inventory } from './file.js';
 import { harnessHost } from './hosts.js';
@@ -77,6 +78,7 @@ function planRun(inventory: Inventory, plan: Plan, say: Say): void {
   const title = `${plan.suite}/${plan.scenario}`;
   for (const { name } of plan.topology.hosts) {
     say('start of run', name, `${title}: are all paths there`, controllersCommand(plan.topology.nqn));
+    for (const { nsid, uuid } of namespacesOf(plan.topology, name)) say('start of run', name, `${title}: what an earlier run has left in the stamp workload's part of namespace ${nsid}`, zeroNamespace(uuid, stampBytes(plan)));
     say('start of run', name, `${title}: the journal of its I/O, for as long as the run lasts`, `exec tail -q -c +1 -F ${hostJournalPath(name)}`);
     for (const job of (plan.fio ?? []).filter(({ host }) => host === name)) {
       for (const phase of job.phases) say('start of run', name, `${title}: fio job ${job.name}, ${phase}, on namespaces ${job.sections.map(({ nsid }) => nsid).join(', ')}`, "cd DIR; LC_ALL=C 'fio' OPTIONS 'job.fio'   # DIR: mktemp -d /var/tmp/pathproof-fio-XXXXXXXX, removed afterwards");

@@ -29,7 +29,7 @@ export interface HostFacts {
 }
 
 /** Programs that the commands of a run call, by role. */
-const tools = { gateway: ['dmsetup', 'flock', 'setsid', 'ping', 'modprobe'], host: ['pgrep', 'setsid', 'modprobe'], ceph: [] } as const;
+const tools = { gateway: ['dmsetup', 'flock', 'setsid', 'ping', 'modprobe'], host: ['blkdiscard', 'pgrep', 'setsid', 'modprobe'], ceph: [] } as const;
 
 const modules = [...new Set([...gatewayModules, ...hostModules])];
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Ability } from '../../fault/specs.js';
 import type { EventBody, NodeEvent } from '../../history/events.js';
 import { journalFileName } from '../../history/journal-source.js';
+import { namespacesOf } from '../../plan/hosts.js';
 import type { Plan } from '../../plan/types.js';
 import { infraError, messageOf, PathproofError } from '../../util/errors.js';
 import { AttachedMember } from '../guest/attached-member.js';
@@ -19,7 +20,7 @@ import type { GuestPrograms } from '../qemu/programs.js';
 import type { Lab, LinkNode, MonitorNode, Product, StoreNode } from '../types.js';
 import type { Changes } from './changes.js';
 import type { InventoryCheck } from './check.js';
-import { createGateway } from './commands.js';
+import { createGateway, stampBytes, zeroNamespace } from './commands.js';
 import { gatewayConfig } from './configs.js';
 import { hostNamed, withRole, type Inventory } from './file.js';
 import { hostNamedRoute, type HostConnections } from './hosts.js';
@@ -46,11 +47,14 @@ export interface PreparedHosts {
 export interface InventoryLabOptions extends LabOptions { plan: Plan; prepared: () => PreparedHosts }
 
 const attachMaxMs = 60_000;
+/** A gibibyte through an emulated host may take this long. */
+const zeroMaxMs = 300_000;
 const logsMaxMs = 60_000;
 
 /**
  * One run's use of hosts that exist already: attaches to the programs that the provider has started there, observes the
- * cluster, and lets go again. Nothing is rewound between runs: each begins where the last one has left the system, once that is whole.
+ * cluster, and lets go again. Nothing is rewound between runs: each begins where the last one has left the system, once that is
+ * whole, and with zeroes where the stamp workload is going to write.
  */
 export class InventoryLab implements Lab {
   readonly abilities: ReadonlySet<Ability>;
@@ -126,6 +130,8 @@ export class InventoryLab implements Lab {
       this.#watch = new ClusterWatch({ plan, cluster, gateways: this.gateways, sink: (node, event) => this.#sink(node, event) });
       progress('soundness');
       this.#sink('harness', { type: 'log', level: 'info', message: `the lab is sound: ${await untilSound({ plan, cluster, hosts })}` });
+      progress('namespaces zeroed');
+      await Promise.all(hosts.flatMap(({ name }) => namespacesOf(plan.topology, name).map(({ uuid }) => connections.run(name, hostNamedRoute(inventory, name), zeroNamespace(uuid, stampBytes(plan)), { timeoutMs: zeroMaxMs }))));
     } catch (error) {
       await this.down();
       if (error instanceof PathproofError) throw error;

@@ -58,7 +58,7 @@ describe.skipIf(!wanted)('an inventory of foreign hosts', () => {
     // Somebody has to make the second gateway known, and another image has data of somebody else's.
     await made.shell.must({ prefix: 'nvme-gw delete', id: 'gw2', pool: plan.topology.pool, group: plan.topology.group });
     made.shell.close();
-    await onNode('ceph', 'yes precious | head -c 1048576 >/tmp/precious && rbd import --image-feature layering /tmp/precious rbd/precious && truncate -s 8M /tmp/fs && mkfs.ext4 -q /tmp/fs && rbd import --image-feature layering /tmp/fs rbd/filesystem');
+    await onNode('ceph', 'yes precious | head -c 16777216 >/tmp/precious && rbd import --image-feature layering /tmp/precious rbd/precious && truncate -s 16M /tmp/fs && mkfs.ext4 -q /tmp/fs && rbd import --image-feature layering /tmp/fs rbd/filesystem');
 
     writeFileSync(join(dir, 'ssh_config'), [...nodes.values()].map(({ name, ssh: { files } }) => [
       `Host ${name}.example`, '  HostName 127.0.0.1', `  Port ${files.port}`, '  User root', `  IdentityFile ${files.keyFile}`, '  IdentitiesOnly yes', `  UserKnownHostsFile ${files.knownHosts}`, `  HostKeyAlias ${name}`, '  GlobalKnownHostsFile none', '',
@@ -112,7 +112,7 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
       expect(await onNode(name, 'ls -d /usr/local/lib/pathproof /run/pathproof* /var/log/pathproof /var/cache/pathproof /etc/pathproof/*.json /var/tmp/pathproof* 2>/dev/null; ls /sys/kernel/config/nvmet/subsystems /sys/kernel/config/nvmet/ports /sys/bus/rbd/devices 2>/dev/null | grep -v :; ls /dev/mapper | grep pathproof; cat /sys/class/nvme/*/subsysnqn 2>/dev/null; nft list tables; pgrep -fa /[l]ib/pathproof/ || true'), name).toBe('');
     }
     for (const name of ['gw1', 'gw2']) expect(await onNode(name, 'ls -d /sys/module/rbd /sys/module/nvmet_tcp 2>/dev/null || true')).toBe('');
-    expect(parseNvmeGwShow(await onNode('ceph', 'ceph nvme-gw show rbd grp1 --format json')).gateways.map(({ id }) => id)).toEqual(['gw1']);
+    expect(parseNvmeGwShow(await onNode('ceph', 'ceph nvme-gw show rbd grp1 --format json')).gateways.filter(({ availability }) => availability !== 'DELETING').map(({ id }) => id)).toEqual(['gw1']);
     expect(readJournal('foreign').open).toEqual([]);
   }
 
@@ -190,7 +190,7 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
 
   it('is not ready with images that belong to somebody else', async () => {
     const other = join(dir, 'other.yaml');
-    writeFileSync(other, `${text}  - { image: precious, mebibytes: 1, scratch: true }\n  - { image: filesystem, mebibytes: 8, scratch: true }\n`);
+    writeFileSync(other, `${text}  - { image: precious, mebibytes: 16, scratch: true }\n  - { image: filesystem, mebibytes: 16, scratch: true }\n`);
     const { code, out } = await pathproof(['inventory', 'check', other]);
     expect(code).toBe(3);
     expect(out).toMatch(/✗ image precious must not be overwritten: at byte 0 it has data that is not pathproof's/);

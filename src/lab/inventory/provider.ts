@@ -199,8 +199,8 @@ async function gatewaySecrets(inventory: Inventory, plan: Plan, cluster: Cluster
 async function createMissing({ inventory, cluster, changes }: Pick<Prepared, 'inventory' | 'cluster' | 'changes'>, plan: Plan, progress: ProviderProgress): Promise<void> {
   const { pool, group, gateways } = plan.topology;
   const reply = await cluster.command({ prefix: 'nvme-gw show', pool, group, format: 'json' });
-  // A group that nobody has made yet is no error to us.
-  const known = reply.code === 0 && reply.output.trim() !== '' ? parseNvmeGwShow(reply.output).gateways.map(({ id }) => id) : [];
+  // A group that nobody has made yet is no error to us. A gateway that was deleted stays DELETING until another one's beacon, and gets no map.
+  const known = reply.code === 0 && reply.output.trim() !== '' ? parseNvmeGwShow(reply.output).gateways.filter(({ availability }) => availability !== 'DELETING').map(({ id }) => id) : [];
   for (const { name } of gateways.filter((each) => !known.includes(each.name))) {
     await changes.make(inventory.cluster.admin, createGateway(inventory, name));
     progress(inventory.cluster.admin, `gateway ${name} made known to the monitor`);
