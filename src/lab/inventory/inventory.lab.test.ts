@@ -54,6 +54,8 @@ describe.skipIf(!wanted)('an inventory of foreign hosts', () => {
     // No modules: whoever uses a host loads what it needs.
     nodes = makeNodes(design.nodes.map((node) => ({ ...node, modules: [] })), { image, accel, keys: await ensureKeys(dir), dir, logDir: join(dir, 'logs'), progress });
     await bootAll(nodes.values(), () => undefined);
+    // A host has a time service; these have a clock that was read in whole seconds when they booted.
+    for (const name of nodes.keys()) await onNode(name, `date -s @${(Date.now() / 1_000).toFixed(3)}`);
     const made = await provisionCeph(nodes.get('ceph')!.ssh, design.ceph, progress);
     // Somebody has to make the second gateway known, and another image has data of somebody else's.
     await made.shell.must({ prefix: 'nvme-gw delete', id: 'gw2', pool: plan.topology.pool, group: plan.topology.group });
