@@ -27,7 +27,7 @@ module PathproofLab
 
   class << self
     def settings
-      @settings ||= overridden(YAML.safe_load(File.read(SETTINGS_FILE)), "LAB")
+      @settings ||= of_plan(overridden(YAML.safe_load(File.read(SETTINGS_FILE)), "LAB"))
     end
 
     def accel
@@ -97,13 +97,32 @@ module PathproofLab
     private
 
     def machine(name, kind)
-      Machine.new(name: name, kind: kind, memory: settings["memory"][kind], cpus: settings["cpus"][kind])
+      Machine.new(name: name, kind: kind, memory: settings["memory"][kind], cpus: cpus(kind))
+    end
+
+    # Emulated processors that patch code which another one runs can panic a kernel at boot; the host alone needs two (lab.yaml).
+    def cpus(kind)
+      accel == "tcg" && kind != "host" ? 1 : settings["cpus"][kind]
     end
 
     def saved_box
       JSON.parse(File.read(File.join(state_dir, "box.json")))
     rescue Errno::ENOENT
       nil
+    end
+
+    # The shape of a plan's lab in place of the one that is set.
+    def of_plan(settings)
+      return settings if settings["plan"].empty?
+
+      path = File.expand_path(settings["plan"], ROOT)
+      plan = JSON.parse(File.read(path))
+      raise "pathproof: #{path} is no plan for a lab of machines" unless plan.dig("platform", "machines")
+
+      shape = plan.fetch("shape")
+      settings.merge("plan" => path, "fabrics" => plan["platform"]["fabrics"], "gateways" => shape["gateways"], "hosts" => shape.fetch("hosts", 1), "namespaces" => shape["namespaces"], "ana_groups" => shape["anaGroups"])
+    rescue SystemCallError, JSON::ParserError => e
+      raise "pathproof: LAB_PLAN: #{e.message}"
     end
 
     def overridden(value, name)

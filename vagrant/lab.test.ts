@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,8 @@ import { addressOf, macOf } from '../src/lab/qemu/network.js';
 import { findProgram } from '../src/lab/qemu/tools.js';
 import { gatewayConfigText } from '../src/lab/guest/gateway-config.js';
 import { hostConfigSchema } from '../src/lab/guest/host-config.js';
+import { planScenario } from '../src/plan/planner.js';
+import type { VirtualMachines } from '../src/plan/types.js';
 import { bootArea, diskLayout } from './box/disk.js';
 import { boxHash, boxRecipe, boxVersion } from './box/recipe.js';
 import { completeCluster, describeNodes, designFor } from './nodes.js';
@@ -28,6 +30,36 @@ describe('lab.yaml', () => {
     expect(settingsOf().gateways).toBe(2);
     expect(() => settingsOf({ gateway_kind: 'spdk' as 'nvmet' })).toThrow('only kind');
     expect(() => settingsOf({ gatways: 3 } as object)).toThrow('gatways');
+  });
+});
+
+describe('a plan as the settings', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'pathproof-plan-'));
+  const file = join(dir, 'plan.json');
+  const planned = (machines: Partial<VirtualMachines> = {}) => planScenario('lab', { name: 'lab', title: 'lab', description: 'lab.', steps: [{ do: 'run', forMs: 0 }] }, { seed: '7', lab: 'vagrant', gateways: 3, hosts: 2, machines });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  it('gives the nodes of the plan, with its names', () => {
+    const plan = planned();
+    writeFileSync(file, JSON.stringify(plan));
+    const design = designFor(settingsOf({ plan: file }));
+    expect(design.nodes.map(({ name }) => name)).toEqual(['ceph', 'gw1', 'gw2', 'gw3', 'host1', 'host2']);
+    expect(design.gateways[0]!.config['nqn']).toBe(plan.topology.nqn);
+    expect(design.ceph.objectStore).toBe('bluestore');
+  });
+
+  it('is refused when its cluster has no secrets', () => {
+    writeFileSync(file, JSON.stringify(planned({ auth: 'none' })));
+    expect(() => designFor(settingsOf({ plan: file }))).toThrow('not for a lab of machines with cephx');
+  });
+
+  it.skipIf(findProgram('ruby') === undefined)('has its shape in lab.rb', () => {
+    writeFileSync(file, JSON.stringify(planned()));
+    const ruby = (env: Record<string, string>) => spawnSync('ruby', ['-r', join(root, 'vagrant/lab.rb'), '-e', 'puts PathproofLab.machines.map(&:name).join(" ")'], { encoding: 'utf8', env: { ...process.env, ...env } });
+    expect(ruby({ LAB_PLAN: file, LAB_GATEWAYS: '9' }).stdout.trim()).toBe('ceph gw1 gw2 gw3 host1 host2');
+    expect(ruby({ LAB_PLAN: join(dir, 'none.json') }).stderr).toContain('LAB_PLAN');
+    writeFileSync(file, JSON.stringify({ ...planned(), platform: {} }));
+    expect(ruby({ LAB_PLAN: file }).stderr).toContain('no plan for a lab of machines');
   });
 });
 

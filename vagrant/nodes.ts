@@ -6,6 +6,10 @@ import { defaultRecipe } from '../src/lab/qemu/image/recipe.js';
 import { gatewayEntity, makeEntities, monsOf, type CephSpec } from '../src/lab/qemu/provision/ceph.js';
 import { nominalPlatform } from '../src/plan/platform.js';
 import { planScenario } from '../src/plan/planner.js';
+import { productionTimers } from '../src/plan/timers.js';
+import type { Plan } from '../src/plan/types.js';
+import { readPlanFile } from '../src/results/store.js';
+import { usageError } from '../src/util/errors.js';
 import type { ClusterIdentity, NodeDescription } from './provision/node.js';
 import type { LabSettings } from './settings.js';
 
@@ -17,14 +21,26 @@ const monPort = 3_300;
 
 /** The lab of these settings, with the same addresses, names and identities as the qemu lab of the same shape. */
 export function designFor(settings: LabSettings): LabDesign {
-  const machines = { debianSuite: settings.debian_suite, cephMajor: settings.ceph_release === 0 ? null : settings.ceph_release };
-  const plan = planScenario('lab', anyScenario, {
-    seed: '1', lab: 'qemu', gateways: settings.gateways, hosts: settings.hosts, namespaces: settings.namespaces, anaGroups: settings.ana_groups,
-    platform: { ...nominalPlatform('qemu', machines), accel: settings.accel, fabrics: settings.fabrics },
-  });
-  const design = designOf(plan, { recipe: 'vagrant' }, settings.accel);
+  const design = designOf(settings.plan === '' ? shapedPlan(settings) : storedPlan(settings.plan), { recipe: 'vagrant' }, settings.accel);
   // These machines have disks, and are switched off and on.
   return { ...design, ceph: { ...design.ceph, objectStore: 'bluestore', storeMb: Math.max(storeMinMb, design.ceph.storeMb) } };
+}
+
+/** Nobody waits for a scenario here: gateways and hosts have the timers that Ceph and Linux have by themselves. */
+function shapedPlan(settings: LabSettings): Plan {
+  const machines = { debianSuite: settings.debian_suite, cephMajor: settings.ceph_release === 0 ? null : settings.ceph_release };
+  const plan = planScenario('lab', anyScenario, {
+    seed: '1', lab: 'vagrant', gateways: settings.gateways, hosts: settings.hosts, namespaces: settings.namespaces, anaGroups: settings.ana_groups,
+    platform: { ...nominalPlatform('vagrant', machines), accel: settings.accel, fabrics: settings.fabrics },
+  });
+  return { ...plan, shape: { ...plan.shape, timers: productionTimers } };
+}
+
+/** Provisioning makes secrets for everyone: a cluster that authenticates nobody is the qemu lab's. */
+function storedPlan(file: string): Plan {
+  const plan = readPlanFile(file);
+  if (plan.platform.machines?.auth !== 'cephx') throw usageError('LAB_PLAN', `${file} is not for a lab of machines with cephx`, 'Plans of the qemu and the Vagrant lab are.');
+  return plan;
 }
 
 /** The identity of the cluster with a secret for everyone who uses it; who had one keeps it. */

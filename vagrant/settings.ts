@@ -12,6 +12,7 @@ export const settingsSchema = z.strictObject({
   box: z.string().min(1), box_url: z.string(), box_version: z.string(),
   debian_suite: z.string().regex(/^[a-z]+$/), ceph_release: z.int().min(0), ceph_repository: z.string(),
   boot_timeout: z.int().min(0),
+  plan: z.string(),
   state_dir: z.string().min(1),
 });
 export type LabSettings = z.output<typeof settingsSchema>;

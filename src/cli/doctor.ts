@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { Option, type Command } from 'commander';
 import { examineLoopbackLab, examineQemuLab, type DoctorReport } from '../lab/qemu/doctor.js';
 import { examineNativeLab, examineNativeLinuxLab } from '../lab/native/doctor.js';
+import { examineVagrantLab } from '../lab/vagrant/doctor.js';
 import { ExitCode, infraError } from '../util/errors.js';
 
 const examinations = {
@@ -9,6 +10,7 @@ const examinations = {
   qemu: () => examineQemuLab(),
   native: () => examineNativeLab(),
   'native-linux': () => examineNativeLinuxLab(),
+  vagrant: () => examineVagrantLab(),
 } as const;
 type DoctorLab = keyof typeof examinations;
 const doctorLabs = Object.keys(examinations) as DoctorLab[];

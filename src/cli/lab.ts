@@ -3,6 +3,9 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { loadInventory } from '../lab/inventory/file.js';
+import { HostConnections } from '../lab/inventory/hosts.js';
+import { healInventory } from '../lab/inventory/undo.js';
 import { openProvider } from '../lab/providers.js';
 import { keptNodes, sshInto } from '../lab/qemu/kept.js';
 import { findLabs, removeLab } from '../lab/registry.js';
@@ -22,6 +25,7 @@ export function addLabCommand(program: Command): void {
 Examples:
   $ pathproof lab up --lab qemu
   $ pathproof lab up --lab qemu --gateways 4 --ana-groups 4 --cold
+  $ pathproof lab up --lab vagrant
   $ pathproof lab ssh gw1
   $ pathproof run failover --lab qemu`)
     .exitOverride()
@@ -60,6 +64,19 @@ Examples:
       if (chosen.length === 0) process.stdout.write('nothing was left behind\n');
       if (busy > 0) process.stdout.write(`${busy} lab(s) belong to a run that still goes on; --all ends those, too\n`);
     });
+  lab.command('heal')
+    .description('undo what a killed run has left on the hosts of an inventory')
+    .requiredOption('--inventory <file>', 'the file that names the hosts')
+    .addHelpText('after', `
+A run notes how each change is undone before it makes it. This runs those commands, the last change first; what could
+not be undone stays noted, and the command can be repeated.
+
+Example:
+  $ pathproof lab heal --inventory rack.yaml`)
+    .exitOverride()
+    .action(async (flags: { inventory: string }) => {
+      process.exitCode = await heal(flags.inventory);
+    });
   lab.command('status')
     .description('list the labs of this machine')
     .option('--json', 'as JSON')
@@ -71,8 +88,21 @@ Examples:
       else for (const row of rows) process.stdout.write(`${row.lab}  ${row.harnessAlive ? `run by pid ${row.harnessPid}` : row.kept ? 'left up' : 'left behind'}  ${row.members.map((m) => `${m.name}:${m.pid}`).join(' ')}  ${row.runDir}\n`);
     });
   lab.action(() => {
-    throw usageError('NO_SUBCOMMAND', 'lab needs a command: up, ssh, status or down');
+    throw usageError('NO_SUBCOMMAND', 'lab needs a command: up, ssh, status, heal or down');
   });
+}
+
+async function heal(file: string): Promise<ExitCode> {
+  const hosts = new HostConnections();
+  try {
+    const results = await healInventory(loadInventory(file).name, hosts, ({ entry: { host, what }, problem }) => {
+      process.stdout.write(problem === undefined ? `undone      ${host}: ${what}\n` : `NOT UNDONE  ${host}: ${what}: ${problem}\n`);
+    });
+    if (results.length === 0) process.stdout.write('nothing is left to be undone\n');
+    return results.some(({ problem }) => problem !== undefined) ? ExitCode.infra : ExitCode.pass;
+  } finally {
+    hosts.close();
+  }
 }
 
 /** Any scenario: only the shape of its lab counts. */
@@ -80,6 +110,7 @@ const anyScenario = { name: 'lab', title: 'A lab that is only up', description: 
 
 async function labUp(flags: PlanFlags & { cold?: boolean }): Promise<void> {
   if (flags.lab === 'loopback') throw usageError('LAB_UP', 'the loopback lab is started by each run and ends with it', 'Use --lab qemu.');
+  if (flags.lab === 'inventory') throw usageError('LAB_UP', 'hosts of an inventory are prepared by each run and left as they were', '`pathproof inventory check FILE` looks whether they are ready.');
   if (flags.lab === 'native' || flags.lab === 'native-linux') throw usageError('LAB_UP', 'the native lab is started by each run and ends with it', 'Use --lab qemu.');
   const plan = planScenario('lab', anyScenario, planOptions(flags));
   const provider = openProvider(flags.lab, { keep: true, ...(flags.cold === true ? { cold: true } : {}) });

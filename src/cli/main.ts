@@ -5,6 +5,7 @@ import { addConformCommand } from './conform.js';
 import { addDetectCommand } from './detect.js';
 import { addDoctorCommand } from './doctor.js';
 import { addGateCommand } from './gate.js';
+import { addInventoryCommand } from './inventory.js';
 import { addLabCommand } from './lab.js';
 import { addListCommand } from './list.js';
 import { packageVersion } from './package.js';
@@ -33,12 +34,13 @@ Examples:
   $ pathproof thrash --for 30m                      seeded random faults, round after round
   $ pathproof doctor                                what this machine has for each lab, and what it lacks
   $ pathproof conform                               the monitor model against a real ceph-mon
+  $ pathproof inventory check rack.yaml             may a run begin on your own hosts
   $ pathproof lab down                              end what a killed run left behind
 
 Exit codes:
   0 pass · 1 the system under test failed · 2 unknown · 3 the lab broke · 64 usage · 70 a bug in pathproof · 130 interrupted`);
 
-for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addGateCommand, addListCommand, addLabCommand, addDoctorCommand, addConformCommand, addDetectCommand, addShrinkCommand, addThrashCommand]) add(program);
+for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addGateCommand, addListCommand, addLabCommand, addInventoryCommand, addDoctorCommand, addConformCommand, addDetectCommand, addShrinkCommand, addThrashCommand]) add(program);
 for (const command of program.commands) command.exitOverride();
 
 // `pathproof plan … | head` closes the pipe early: nothing is wrong then, and nobody listens any more.

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { loadInventory, type Inventory } from '../lab/inventory/file.js';
+import { platformOf } from '../lab/inventory/platform.js';
 import { usageError } from '../util/errors.js';
 import type { PlanOptions } from '../plan/planner.js';
 import { defectNames, type DefectName } from '../plan/defects.js';
@@ -7,7 +9,7 @@ import { labKinds, type LabKind } from '../plan/types.js';
 import { shellQuote } from './package.js';
 
 /** Options of every command that resolves a plan. */
-export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; hosts?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none'; mons?: number }
+export interface PlanFlags { seed?: string; lab: LabKind; filter?: string; gateways?: number; hosts?: number; namespaces?: number; anaGroups?: number; timeScale?: number; defect?: DefectName[]; debianSuite?: string; cephMajor?: number; auth?: 'cephx' | 'none'; mons?: number; inventory?: string }
 
 export function addPlanOptions(command: Command): Command {
   return command
@@ -23,11 +25,14 @@ export function addPlanOptions(command: Command): Command {
     .addOption(new Option('--ceph-major <n>', 'virtual machines: refuse a suite whose Ceph has another major version').argParser(integer(19, 99)))
     .addOption(new Option('--auth <kind>', 'virtual machines: how Ceph authenticates').choices(['cephx', 'none']))
     .addOption(new Option('--mons <n>', 'virtual machines: monitors of the Ceph cluster (1, 3 or 5)').argParser(monitors))
+    .option('--inventory <file>', 'your own hosts: the file that names them (--lab inventory)')
     .addOption(new Option('--time-scale <factor>', 'factor on Ceph’s and Linux’s default timers (0.05–10; loopback: 0.25)').argParser(decimal(0.05, 10)));
 }
 
 export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
+  const inventory = inventoryOf(flags);
   return {
+    ...(inventory === undefined ? {} : { inventoryFile: flags.inventory!, platform: platformOf(inventory) }),
     seed: flags.seed ?? randomBytes(4).toString('hex'), lab: flags.lab,
     ...(flags.gateways === undefined ? {} : { gateways: flags.gateways }),
     ...(flags.hosts === undefined ? {} : { hosts: flags.hosts }),
@@ -44,6 +49,16 @@ export function planOptions(flags: PlanFlags): PlanOptions & { seed: string } {
   };
 }
 
+/** The inventory of `--lab inventory`; undefined: another lab is wanted. Throws a usage error where the two options do not fit. */
+export function inventoryOf(flags: Pick<PlanFlags, 'lab' | 'inventory'>): Inventory | undefined {
+  if (flags.lab !== 'inventory') {
+    if (flags.inventory !== undefined) throw usageError('INVENTORY_LAB', `--inventory has no meaning for the ${flags.lab} lab`, 'Add --lab inventory.');
+    return undefined;
+  }
+  if (flags.inventory === undefined) throw usageError('NO_INVENTORY', 'the inventory lab needs to know its hosts', 'Give --inventory FILE; docs/INVENTORY.md describes it.');
+  return loadInventory(flags.inventory);
+}
+
 /** The flags that reproduce these options on a command line. */
 export function planArguments(options: PlanOptions): string {
   const words = ['--seed', options.seed, '--lab', options.lab];
@@ -51,6 +66,7 @@ export function planArguments(options: PlanOptions): string {
   if (options.hosts !== undefined) words.push('--hosts', String(options.hosts));
   if (options.namespaces !== undefined) words.push('--namespaces', String(options.namespaces));
   if (options.anaGroups !== undefined) words.push('--ana-groups', String(options.anaGroups));
+  if (options.inventoryFile !== undefined) words.push('--inventory', options.inventoryFile);
   if (options.timeScale !== undefined) words.push('--time-scale', String(options.timeScale));
   const { debianSuite, cephMajor, auth, mons } = options.machines ?? {};
   if (debianSuite !== undefined) words.push('--debian-suite', debianSuite);

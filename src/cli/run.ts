@@ -1,5 +1,7 @@
 import { join, relative } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { plannedCommands } from '../lab/inventory/dry-run.js';
+import type { Inventory } from '../lab/inventory/file.js';
 import { openProvider } from '../lab/providers.js';
 import { removeAbandonedLabs } from '../lab/registry.js';
 import { planScenario, type PlanOptions } from '../plan/planner.js';
@@ -14,12 +16,13 @@ import { executePlan, type RunOutcome } from '../run/runner.js';
 import { ExitCode, usageError } from '../util/errors.js';
 import { interruptible } from './interruptible.js';
 import { filterScenarios, findSuite, loadSuite } from './load-suite.js';
-import { addPlanOptions, planArguments, planOptions, type PlanFlags } from './options.js';
+import { addPlanOptions, inventoryOf, planArguments, planOptions, type PlanFlags } from './options.js';
 import { labProgress } from './lab-progress.js';
 import { printVerdict } from './outcome.js';
 import { gitCommit, packageVersion, programName, shellQuote } from './package.js';
+import { shard, shardOf, shardText, type Shard } from './shard.js';
 
-interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: string; keep?: boolean }
+interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: string; keep?: boolean; shard?: Shard; dryRun?: boolean }
 
 export function addRunCommand(program: Command): void {
   addPlanOptions(program.command('run'))
@@ -29,6 +32,8 @@ export function addRunCommand(program: Command): void {
     .option('--keep', 'leave virtual machines up at the end, to look into them (`pathproof lab`)')
     .option('--json', 'print the verdicts as JSON on stdout (progress goes to stderr)')
     .option('--junit <file>', 'also write a JUnit XML file')
+    .addOption(new Option('--shard <i/n>', 'only the i-th of n parts of the scenarios, for several labs side by side').argParser(shard))
+    .option('--dry-run', 'print every command that the run would execute on the hosts of an inventory, in order, and execute none')
     .addHelpText('after', `
 Examples:
   $ pathproof run
@@ -37,9 +42,11 @@ Examples:
   $ pathproof run smoke --hosts 2
   $ pathproof run smoke --defect gateway.tear-write      must fail: the harness has to find it
   $ pathproof run repro.json                             a plan as it is stored, e.g. by pathproof shrink
+  $ pathproof run nightly --shard 2/3                    the second of three parts, each on a lab of its own
+  $ pathproof run smoke --lab inventory --inventory rack.yaml --dry-run   what it would do to your hosts
   $ pathproof run failover --junit junit.xml --json > verdicts.json`)
-    .action(async (argument: string, flags: RunFlags) => {
-      process.exitCode = await runSuite(argument, flags);
+    .action(async (argument: string, flags: RunFlags, command: Command) => {
+      process.exitCode = await runSuite(argument, flags, command.getOptionValueSource('lab') === 'cli');
     });
 }
 
@@ -59,11 +66,12 @@ async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
   const suite = await loadSuite(file);
   const options = planOptions(flags);
   // All plans first: a mistake in the last scenario must not be found after the others have run.
-  const chosen = filterScenarios(suite, flags.filter);
+  const filtered = filterScenarios(suite, flags.filter);
+  const chosen = flags.shard === undefined ? filtered : shardOf(filtered, flags.shard);
   const skips: Job['skips'] = [];
   const plans: Job['plans'] = [];
   for (const scenario of chosen) {
-    const reason = skipReason(scenario, options.lab);
+    const reason = skipReason(scenario, options.lab, options.platform);
     if (reason !== undefined) {
       skips.push({ kind: 'skipped' as const, suite: suite.name, scenario: scenario.name, title: scenario.title, lab: options.lab, reason });
       continue;
@@ -71,19 +79,28 @@ async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
     const resolve = (platform?: LabPlatform): Plan => planScenario(suite.name, scenario, { ...options, ...(platform === undefined ? {} : { platform }) });
     plans.push({ plan: resolve(), resolve });
   }
-  return { lab: options.lab, plans, skips, seed: options.seed, defects: options.defects ?? [], repro: (scenario) => reproCommand(file, scenario, options, flags.filter) };
+  return { lab: options.lab, plans, skips, seed: options.seed, defects: options.defects ?? [], repro: (scenario) => `${reproCommand(file, scenario, options, flags.filter)}${scenario === undefined && flags.shard !== undefined ? ` --shard ${shardText(flags.shard)}` : ''}` };
 }
 
-/** A stored plan (repro.json, plan.json) is run as it is: nothing of it can be changed from the command line. */
-function planJob(file: string, flags: RunFlags): Job {
-  const given = (['seed', 'filter', 'gateways', 'hosts', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons'] as const).filter((name) => flags[name] !== undefined);
+/** Labs that have the same parts: a plan for one can be run on the other. */
+const labsOfMachines: readonly LabKind[] = ['qemu', 'vagrant'];
+
+/** A stored plan (repro.json, plan.json) is run as it is: nothing but the lab of its machines can be changed from the command line. */
+function planJob(file: string, flags: RunFlags, labGiven: boolean): Job {
+  const given = (['seed', 'filter', 'gateways', 'hosts', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons', 'shard'] as const).filter((name) => flags[name] !== undefined);
   if (given.length > 0) throw usageError('PLAN_IS_FIXED', `${file} is a plan: --${given[0]!.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} cannot change it`, 'Run its suite to choose anything else.');
-  const plan = readPlanFile(file);
-  return { lab: plan.lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}` };
+  const stored = readPlanFile(file);
+  const lab = labGiven ? flags.lab : stored.lab;
+  if (lab !== stored.lab && !(labsOfMachines.includes(lab) && labsOfMachines.includes(stored.lab))) throw usageError('PLAN_IS_FIXED', `${file} is a plan for the ${stored.lab} lab: --lab ${lab} cannot change it`, 'Plans for qemu and vagrant run on both.');
+  const plan: Plan = { ...stored, lab };
+  const where = flags.inventory !== undefined ? ` --lab inventory --inventory ${shellQuote(flags.inventory)}` : lab === stored.lab ? '' : ` --lab ${lab}`;
+  return { lab, plans: [{ plan, resolve: () => plan }], skips: [], seed: plan.seed, defects: plan.defects, repro: () => `${programName()} run ${shellQuote(relative(process.cwd(), file))}${where}` };
 }
 
-async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
-  const { lab, plans, skips, seed, defects, repro } = argument.endsWith('.json') ? planJob(argument, flags) : await suiteJob(argument, flags);
+async function runSuite(argument: string, flags: RunFlags, labGiven: boolean): Promise<ExitCode> {
+  const { lab, plans, skips, seed, defects, repro } = argument.endsWith('.json') ? planJob(argument, flags, labGiven) : await suiteJob(argument, flags);
+  const inventory = inventoryOf({ ...flags, lab });
+  if (flags.dryRun === true) return dryRun(inventory, plans.map(({ plan }) => plan), skips);
   const git = await gitCommit();
   const out = flags.json === true ? process.stderr : process.stdout;
   out.write(`pathproof ${packageVersion} · seed ${seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${defects.length === 0 ? '' : ` · DEFECTS ON: ${defects.join(', ')}`}\n`);
@@ -93,7 +110,7 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
 
   const { signal, release } = interruptible(out, 'interrupted: healing faults, ending the lab and storing the run');
   const outcomes: RunOutcome[] = [];
-  const provider = openProvider(lab, { ...(flags.keep === undefined ? {} : { keep: flags.keep }) });
+  const provider = openProvider(lab, { ...(flags.keep === undefined ? {} : { keep: flags.keep }), ...(inventory === undefined ? {} : { inventory }) });
   try {
     for (const { plan, resolve } of plans) {
       if (signal.aborted) break;
@@ -101,6 +118,7 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
       const info: RunInfo = {
         format: 1, runId, suite: plan.suite, scenario: plan.scenario, seed: plan.seed, lab: plan.lab, git, version: packageVersion,
         argv: process.argv.slice(2), startedAt: new Date().toISOString(), repro: repro(plan.scenario),
+        ...(flags.shard === undefined ? {} : { shard: shardText(flags.shard) }),
       };
       out.write(`\n${plan.suite}/${plan.scenario}: ${plan.title}\n`);
       const line = new StatusLine(out);
@@ -119,13 +137,21 @@ async function runSuite(argument: string, flags: RunFlags): Promise<ExitCode> {
   for (const skip of skips) {
     out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
     const { suite: name, scenario, title, reason } = skip;
-    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2) });
+    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2), ...(flags.shard === undefined ? {} : { shard: shardText(flags.shard) }) });
   }
   if (plans.length > 1) {
     out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${plans.length} scenarios pass\n`);
     out.write(`repeat: ${repro()}\n`);
   }
   return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
+}
+
+/** What would be done to the hosts of an inventory; nothing is. */
+function dryRun(inventory: Inventory | undefined, plans: readonly Plan[], skips: Job['skips']): ExitCode {
+  if (inventory === undefined) throw usageError('DRY_RUN', '--dry-run is for hosts of your own; other labs make theirs', 'Use --lab inventory --inventory FILE; `pathproof plan` shows the plans of any lab.');
+  for (const { scenario, reason } of skips) process.stdout.write(`# skipped ${scenario}: ${reason}\n`);
+  for (const { host, when, what, command } of plannedCommands(inventory, plans)) process.stdout.write(`# ${host}: ${what} (${when})\n${command}\n\n`);
+  return ExitCode.pass;
 }
 
 function printOutcome(out: NodeJS.WriteStream, outcome: RunOutcome, info: RunInfo): void {

@@ -8,11 +8,11 @@ import { hasBlockDevices } from './fits.js';
 import { deriveExpectations, hasOverlap, loadedGroupsOf, returnOf } from './expectations.js';
 import { resolveFioJobs } from './fio.js';
 import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js';
-import { hasKernelHosts, nominalPlatform } from './platform.js';
+import { hasKernelHosts, hasRealParts, nominalPlatform } from './platform.js';
 import { thrashSteps } from './thrash.js';
 import { thresholdList } from './thresholds.js';
 import { loopbackTimeScale, scaleTimers, virtualMachineTimers } from './timers.js';
-import type { Expectations, LabKind, LabPlatform, LabShape, LabTimers, Plan, PlanStep, StampWorkload, Topology, VirtualMachines } from './types.js';
+import type { Expectations, InventoryPlatform, LabKind, LabPlatform, LabShape, LabTimers, Plan, PlanStep, StampWorkload, Topology, VirtualMachines } from './types.js';
 
 /** Settings of a run that are neither in the suite nor random: they are part of the plan's input. */
 export interface PlanOptions {
@@ -27,7 +27,9 @@ export interface PlanOptions {
   defects?: string[];
   /** What the nodes of the lab have, where it has virtual machines; the rest is at its defaults. */
   machines?: Partial<VirtualMachines>;
-  /** What the lab's nodes run on, once it was looked at. Default: what is usual. */
+  /** The file of an inventory, as it was given: for the command that repeats a run. */
+  inventoryFile?: string;
+  /** What the lab's nodes run on, once it was looked at. Default: what is usual; an inventory has no usual. */
   platform?: LabPlatform;
 }
 
@@ -59,19 +61,20 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
   const random = new Random(`${options.seed}/${suite}/${scenario.name}`);
   const platform = options.platform ?? nominalPlatform(options.lab, options.machines);
   const shape = resolveShape(where, scenario, options, platform);
-  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(hasKernelHosts(platform) ? emulatedWorkload : {}), ...withoutUndefined(scenario.workload ?? {}) };
-  checkShape(where, shape, workload);
-  const topology = platform.machines === undefined
+  const emulated = platform.machines !== undefined || platform.kernelHosts === true || platform.accel === 'tcg';
+  const workload: StampWorkload = { kind: 'stamp', ...defaultWorkload, ...(emulated ? emulatedWorkload : {}), ...withoutUndefined(scenario.workload ?? {}) };
+  checkShape(where, shape, workload, platform.inventory);
+  const topology = !hasRealParts(platform)
     ? resolveTopology(`${suite}/${scenario.name}`, shape, workload, random.fork('topology'))
     // Machines are set up once and used by many runs: who they are must not depend on the run.
-    : resolveTopology(options.lab, shape, workload, new Random(`${options.lab}/topology`));
+    : resolveTopology(setupName(options.lab, platform), shape, workload, new Random(`${setupName(options.lab, platform)}/topology`), platform.inventory);
   const bounds = deriveBounds(shape, platform);
   const expect: Expectations = {
     quietStall: 'quietStall', convergence: `convergence${returnOf(faultsIn(scenario.steps))}`, stalls: [], overlaps: [], takeovers: [],
     failedIoMax: scenario.expect?.failedIoMax ?? 0,
     ...(scenario.expect?.thresholds === undefined ? {} : { thresholds: thresholdList(scenario.expect.thresholds) }),
   };
-  const steps = resolveSteps(where, scenario.steps, topology, options.lab, random.fork('targets'));
+  const steps = resolveSteps(where, scenario.steps, topology, options.lab, random.fork('targets'), platform);
   deriveExpectations(steps, topology, expect, hasKernelHosts(platform) ? 'kernel' : 'userspace');
   const known = new Set(bounds.map((bound) => bound.name));
   for (const name of boundNamesOf(steps, expect)) {
@@ -88,7 +91,8 @@ export function planScenario(suite: string, input: Scenario, options: PlanOption
 
 function resolveShape(where: string, scenario: Scenario, options: PlanOptions, platform: LabPlatform): LabShape {
   const { timeScale, timers, ...lab } = withoutUndefined(scenario.lab ?? {});
-  const gateways = options.gateways ?? lab.gateways ?? defaultShape.gateways;
+  const there = platform.inventory;
+  const gateways = options.gateways ?? lab.gateways ?? there?.gateways ?? defaultShape.gateways;
   return {
     ...defaultShape,
     ...lab,
@@ -96,15 +100,16 @@ function resolveShape(where: string, scenario: Scenario, options: PlanOptions, p
     ...(!hasKernelHosts(platform) ? {} : { headerDigest: lab.headerDigest ?? false, dataDigest: lab.dataDigest ?? false }),
     blockSize: resolveBlockSize(where, lab.blockSize, platform),
     gateways,
-    hosts: options.hosts ?? lab.hosts ?? defaultShape.hosts,
-    namespaces: options.namespaces ?? lab.namespaces ?? defaultShape.namespaces,
+    hosts: options.hosts ?? lab.hosts ?? there?.hosts ?? defaultShape.hosts,
+    namespaces: options.namespaces ?? lab.namespaces ?? there?.namespaces.length ?? defaultShape.namespaces,
+    ...(there === undefined ? {} : { namespaceMiB: Math.min(...there.namespaces.map(({ mebibytes }) => mebibytes)) }),
     anaGroups: options.anaGroups ?? lab.anaGroups ?? Math.min(gateways, defaultShape.anaGroups),
     timers: resolveTimers(where, options, timeScale, withoutUndefined(timers ?? {})),
   };
 }
 
 function resolveBlockSize(where: string, wanted: number | undefined, platform: LabPlatform): number {
-  if (platform.machines === undefined) return wanted ?? defaultShape.blockSize;
+  if (!hasRealParts(platform)) return wanted ?? defaultShape.blockSize;
   if (wanted !== undefined && wanted !== rbdBlockSize) throw usageError('BAD_SHAPE', `${where}: lab.blockSize: namespaces on kernel RBD have blocks of ${rbdBlockSize} bytes, not ${wanted}`, 'Leave blockSize away for this lab.');
   return rbdBlockSize;
 }
@@ -118,10 +123,19 @@ function resolveTimers(where: string, options: PlanOptions, timeScale: number | 
   return scaleTimers(1, { ...virtualMachineTimers, ...timers });
 }
 
-function checkShape(where: string, shape: LabShape, workload: StampWorkload): void {
+/** Those who are set up once and used by many runs: their identities come from this name. */
+function setupName(lab: LabKind, { inventory }: LabPlatform): string {
+  return inventory === undefined ? lab : `${lab}/${inventory.name}`;
+}
+
+function checkShape(where: string, shape: LabShape, workload: StampWorkload, there?: InventoryPlatform): void {
   const fail = (field: string, text: string): never => {
     throw usageError('BAD_SHAPE', `${where}: ${field}: ${text}`);
   };
+  if (there !== undefined) {
+    const has = { gateways: there.gateways, hosts: there.hosts, namespaces: there.namespaces.length };
+    for (const what of ['gateways', 'hosts', 'namespaces'] as const) if (shape[what] !== has[what]) fail(`lab.${what}`, `${shape[what]} are wanted, the inventory ${there.name} has ${has[what]}`);
+  }
   if (shape.anaGroups > shape.gateways) fail('lab.anaGroups', `${shape.anaGroups} groups need as many gateways, there are ${shape.gateways}`);
   if (workload.idleNamespaces >= shape.namespaces) fail('workload.idleNamespaces', `${workload.idleNamespaces} of ${shape.namespaces} namespaces idle leaves none for load`);
   const loaded = shape.namespaces - workload.idleNamespaces;
@@ -135,7 +149,7 @@ function checkShape(where: string, shape: LabShape, workload: StampWorkload): vo
   }
 }
 
-function resolveTopology(name: string, shape: LabShape, workload: StampWorkload, random: Random): Topology {
+function resolveTopology(name: string, shape: LabShape, workload: StampWorkload, random: Random, inventory?: InventoryPlatform): Topology {
   const gateways = Array.from({ length: shape.gateways }, (_, index) => ({ name: `gw${index + 1}`, index, anaGroup: index + 1 }));
   const blocks = (shape.namespaceMiB * 1_048_576) / shape.blockSize;
   const namespaces = Array.from({ length: shape.namespaces }, (_, i) => ({
@@ -144,14 +158,14 @@ function resolveTopology(name: string, shape: LabShape, workload: StampWorkload,
     nguid: bytesOf(random, 16).toString('hex'),
     anaGroup: (i % shape.anaGroups) + 1,
     blockSize: shape.blockSize,
-    blocks,
+    blocks: inventory === undefined ? blocks : (inventory.namespaces[i]!.mebibytes * 1_048_576) / shape.blockSize,
     idle: i >= shape.namespaces - workload.idleNamespaces,
     host: `host${(i % hostCount(shape)) + 1}`,
-    image: `image${i + 1}`,
+    image: inventory?.namespaces[i]?.image ?? `image${i + 1}`,
   }));
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
   return {
-    pool: 'rbd', group: 'grp1', nqn: `nqn.2026-01.io.pathproof:${hash}`, gateways, namespaces,
+    pool: inventory?.pool ?? 'rbd', group: inventory?.group ?? 'grp1', nqn: `nqn.2026-01.io.pathproof:${hash}`, gateways, namespaces,
     hosts: resolveHosts(hostCount(shape), random),
   };
 }
@@ -185,7 +199,7 @@ function uuidOf(random: Random): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, lab: LabKind, random: Random): PlanStep[] {
+function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, lab: LabKind, random: Random, platform: LabPlatform): PlanStep[] {
   const injected = new Map<string, { target: string; fault: keyof typeof faultSpecs; healed: boolean }>();
   const resolved: PlanStep[] = [];
   steps.forEach((step, index) => {
@@ -203,7 +217,7 @@ function resolveSteps(where: string, steps: ScenarioStep[], topology: Topology, 
         break;
       }
       case 'thrash':
-        resolved.push(...thrashSteps(step, topology, lab, random.fork(`thrash-${index}`), `t${index}`));
+        resolved.push(...thrashSteps(step, topology, lab, random.fork(`thrash-${index}`), `t${index}`, platform));
         break;
       case 'await':
         if (step.what === 'takeover') {

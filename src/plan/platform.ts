@@ -1,3 +1,4 @@
+import { usageError } from '../util/errors.js';
 import type { LabKind, LabPlatform, VirtualMachines } from './types.js';
 
 export const defaultMachines: VirtualMachines = { debianSuite: 'forky', cephMajor: null, auth: 'cephx', mons: 1 };
@@ -6,8 +7,8 @@ export const defaultMachines: VirtualMachines = { debianSuite: 'forky', cephMajo
 const usualEmulationFactor = 15;
 
 /** Whether the initiators are Linux kernels, and not ours. */
-export function hasKernelHosts({ machines, kernelHosts }: LabPlatform): boolean {
-  return machines !== undefined || kernelHosts === true;
+export function hasKernelHosts(platform: LabPlatform): boolean {
+  return hasRealParts(platform) || platform.kernelHosts === true;
 }
 
 /**
@@ -20,9 +21,18 @@ export function nominalPlatform(lab: LabKind, machines: Partial<VirtualMachines>
       return { accel: 'native', emulationFactor: 1, fabrics: 1 };
     case 'native':
       return { accel: 'native', emulationFactor: 1, fabrics: 1 };
+    case 'inventory':
+      throw usageError('NO_INVENTORY', 'the inventory lab needs to know its hosts', 'Give --inventory FILE; docs/INVENTORY.md describes it.');
     case 'native-linux':
       return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 1, kernelHosts: true };
     case 'qemu':
+    case 'vagrant':
+      // The same parts, whoever makes the machines.
       return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 2, machines: { ...defaultMachines, ...machines } };
   }
+}
+
+/** Whether gateways and hosts are real ones of Ceph's and the kernel's, with timers and a block size of their own; otherwise they are this project's. */
+export function hasRealParts(platform: LabPlatform): boolean {
+  return platform.machines !== undefined || platform.inventory !== undefined;
 }

@@ -2,7 +2,7 @@ import { faultNames, faultSpecs, type FaultName } from '../fault/specs.js';
 import type { Random } from '../util/random.js';
 import { missingAbilities } from './lab-abilities.js';
 import type { ScenarioStep } from './scenario.js';
-import type { LabKind, PlanStep, Topology } from './types.js';
+import type { LabKind, LabPlatform, PlanStep, Topology } from './types.js';
 
 type ThrashStep = Extract<ScenarioStep, { do: 'thrash' }>;
 
@@ -34,9 +34,9 @@ interface Active { id: string; fault: FaultName; target: string; untilMs: number
  *
  * What cephadm does is drawn only where the step names it: it acts on the service as a whole, so that one heal undoes them all.
  */
-export function thrashSteps(step: ThrashStep, topology: Topology, lab: LabKind, random: Random, prefix: string): PlanStep[] {
+export function thrashSteps(step: ThrashStep, topology: Topology, lab: LabKind, random: Random, prefix: string, platform?: Pick<LabPlatform, 'inventory'>): PlanStep[] {
   const { forMs, concurrent = 2, spare = 'one', hangOverFailback = false } = step;
-  const faults = (step.faults ?? faultNames.filter((name) => !faultSpecs[name].requires.includes('cephadm'))).filter((fault) => missingAbilities(fault, lab).length === 0);
+  const faults = (step.faults ?? faultNames.filter((name) => !faultSpecs[name].requires.includes('cephadm'))).filter((fault) => missingAbilities(fault, lab, platform).length === 0);
   const steps: PlanStep[] = [];
   let active: Active[] = [];
   let count = 0;

@@ -6,10 +6,11 @@
  * about what was meant to happen.
  */
 
+import type { Ability } from '../fault/specs.js';
 import type { FioJobPlan } from './fio.js';
 import type { Threshold } from './thresholds.js';
 
-export const labKinds = ['loopback', 'qemu', 'native', 'native-linux'] as const;
+export const labKinds = ['loopback', 'qemu', 'vagrant', 'native', 'native-linux', 'inventory'] as const;
 export type LabKind = (typeof labKinds)[number];
 
 /** Path selection policies, named and meant as in Linux (drivers/nvme/host/multipath.c). */
@@ -94,6 +95,22 @@ export interface LabPlatform {
   machines?: VirtualMachines;
   /** The hosts are Linux kernels in virtual machines, to which `accel` and `emulationFactor` apply; all else runs on this machine. */
   kernelHosts?: true;
+  /** Labs of hosts that exist already only: what the inventory has and allows. */
+  inventory?: InventoryPlatform;
+}
+
+/** What a plan has to know of an inventory (lab/inventory/file.ts). How to get at the hosts is not part of a plan. */
+export interface InventoryPlatform {
+  name: string;
+  /** What the inventory lets a run do. */
+  abilities: readonly Ability[];
+  /** What it does not, or what it lacks, in words: for the reason of a skip. */
+  lacks: Readonly<Partial<Record<Ability, string>>>;
+  pool: string;
+  group: string;
+  gateways: number;
+  hosts: number;
+  namespaces: readonly { image: string; mebibytes: number }[];
 }
 
 export interface VirtualMachines {

@@ -22,6 +22,8 @@ export interface RunInfo {
   startedAt: string;
   /** The command that repeats it. */
   repro: string;
+  /** `I/N`: the part of the scenarios that its command ran; absent: all of them. */
+  shard?: string;
 }
 
 /**
@@ -70,6 +72,8 @@ export interface SkipInfo {
   version: string;
   argv: string[];
   startedAt: string;
+  /** As in run.json. */
+  shard?: string;
 }
 
 export function readSkip(dir: string): SkipInfo | undefined {

@@ -1,6 +1,8 @@
 import { join, relative } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { gitCommit, packageVersion, shellQuote } from '../cli/package.js';
+import { loadInventory } from '../lab/inventory/file.js';
+import { platformOf } from '../lab/inventory/platform.js';
 import { openProvider } from '../lab/providers.js';
 import { skipReason } from '../plan/fits.js';
 import { planScenario } from '../plan/planner.js';
@@ -23,11 +25,13 @@ onSuite((definition) => {
   const { name, scenarios } = parseSuite(definition, 'suite');
   const lab = labFromEnvironment();
   const seed = process.env['PATHPROOF_SEED'] ?? Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, '0');
-  const provider = openProvider(lab);
+  const inventory = lab === 'inventory' ? loadInventory(process.env['PATHPROOF_INVENTORY'] ?? '') : undefined;
+  const provider = openProvider(lab, inventory === undefined ? {} : { inventory });
+  const known = inventory === undefined ? undefined : platformOf(inventory);
   afterAll(() => provider.close(), 60_000);
   for (const scenario of scenarios) {
     test(`${name}/${scenario.name}: ${scenario.title}`, { timeout: scenarioTimeoutMs }, async (context) => {
-      const reason = skipReason(scenario, lab);
+      const reason = skipReason(scenario, lab, known);
       const results = process.env['PATHPROOF_RESULTS'] ?? 'results';
       if (reason !== undefined) {
         await storeSkip(results, { suite: name, scenario: scenario.name, title: scenario.title, lab, reason, seed, git: await gitCommit(), version: packageVersion, argv: ['vitest'] });
@@ -35,7 +39,7 @@ onSuite((definition) => {
       }
       const { runId, dir } = createRunDir(results, name, seed);
       const repro = `PATHPROOF_SEED=${shellQuote(seed)} PATHPROOF_LAB=${lab} npm run suites -- -t ${shellQuote(`${name}/${scenario.name}:`)}`;
-      const outcome = await executePlan(provider, (platform) => planScenario(name, scenario, { seed, lab, ...(platform === undefined ? {} : { platform }) }), {
+      const outcome = await executePlan(provider, (platform = known) => planScenario(name, scenario, { seed, lab, ...(platform === undefined ? {} : { platform }) }), {
         format: 1, runId, suite: name, scenario: scenario.name, seed, lab, git: await gitCommit(), version: packageVersion,
         argv: ['vitest'], startedAt: new Date().toISOString(), repro,
       }, dir, context.signal);

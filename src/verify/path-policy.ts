@@ -1,4 +1,5 @@
 import type { EventOf, PathIo } from '../history/events.js';
+import { hasKernelHosts } from '../plan/platform.js';
 import type { PathPolicy } from '../plan/types.js';
 import { HostView } from './host-view.js';
 import { Findings } from './result.js';
@@ -28,7 +29,7 @@ interface Load { nsid: number; optimized: readonly string[]; requests: Map<strin
 export const pathPolicy: Checker = {
   name: 'path-policy',
   proves: 'Before any fault, I/O went on optimized paths alone, spread over them as the host’s path policy says.',
-  applies: ({ platform }) => platform.machines !== undefined && platform.fabrics > 1,
+  applies: ({ platform }) => hasKernelHosts(platform) && platform.fabrics > 1,
   check(input: CheckInput) {
     const findings = new Findings('path-policy');
     const { policy } = input.plan.shape;

@@ -14,6 +14,16 @@ const maskedUnits = [
   'getty@tty1.service', 'serial-getty@ttyS0.service', 'ceph-crash.service', 'lvm2-monitor.service', 'systemd-sysusers.service', 'systemd-firstboot.service', 'ldconfig.service', 'systemd-udev-settle.service', 'nvme-suspend-inhibitor.service', 'nvmefc-boot-connections.service', 'nvmf-autoconnect.service', 'console-setup.service', 'keyboard-setup.service',
 ] as const;
 
+const kernelOptions = [
+  'console=ttyS0', 'loglevel=4', 'net.ifnames=0', 'random.trust_cpu=on',
+  // The test of the timer counts ticks against the processor's own clock, and panics an emulated machine that has to wait for a processor (arch/x86/kernel/apic/io_apic.c, check_timer).
+  'no_timer_check', 'watchdog_thresh=60',
+  // Nice values count between sessions, too (sched(7)).
+  'noautogroup',
+  // One that panics all the same is not waited for until the end of all patience.
+  'panic=10',
+] as const;
+
 /** The files of the box that no package has, by their paths. */
 export const boxFiles: Readonly<Record<string, string>> = {
   'etc/fstab': `${rootDevice} / ext4 noatime 0 1\n`,
@@ -25,7 +35,7 @@ export const boxFiles: Readonly<Record<string, string>> = {
   // Each machine has a host key of its own, of the kind that is made in no time.
   'etc/systemd/system/ssh.service.d/host-key.conf': '[Service]\nExecStartPre=\nExecStartPre=/bin/sh -c "test -e /etc/ssh/ssh_host_ed25519_key || ssh-keygen -q -t ed25519 -N \'\' -f /etc/ssh/ssh_host_ed25519_key"\n',
   'etc/systemd/journald.conf.d/lab.conf': '[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n',
-  'boot/grub/grub.cfg': `set timeout=0\nlinux /boot/vmlinuz root=${rootDevice} rw console=ttyS0 net.ifnames=0 random.trust_cpu=on\ninitrd /boot/initramfs\nboot\n`,
+  'boot/grub/grub.cfg': `set timeout=0\nlinux /boot/vmlinuz root=${rootDevice} rw ${kernelOptions.join(' ')}\ninitrd /boot/initramfs\nboot\n`,
   'home/vagrant/.ssh/authorized_keys': `${insecurePublicKey}\n`,
 };
 

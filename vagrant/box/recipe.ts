@@ -7,8 +7,6 @@ import { boxInit, boxModules } from './init.js';
 /** What a machine of Vagrant needs beyond the packages of the qemu lab: an init, sudo and what Vagrant itself calls in its guests. */
 const boxPackages = ['systemd', 'systemd-sysv', 'udev', 'sudo', 'openssh-client', 'rsync', 'linux-sysctl-defaults', 'e2fsprogs', 'dmsetup'];
 
-
-
 /** The packages of the qemu lab (one list for both) and what makes a machine of them. */
 export function boxRecipe(suite?: string): ImageRecipe {
   const recipe = defaultRecipe(suite);

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import { $ } from 'zx/core';
 import { filesStep } from './files.js';
 import type { NodeDescription } from './node.js';
@@ -7,6 +8,7 @@ import type { Step } from './step.js';
 
 const hostsFile = '/etc/hosts';
 const marks = ['# pathproof: nodes of the lab', '# pathproof: end'] as const;
+const rootKeysFile = '/root/.ssh/authorized_keys';
 const networkProgram = '/usr/local/sbin/pathproof-network';
 const networkUnit = '/etc/systemd/system/pathproof-network.service';
 
@@ -40,6 +42,7 @@ export function baseSteps(node: NodeDescription): Step[] {
         await $`systemctl restart pathproof-network.service`;
       },
     },
+    accessStep(),
     packagesStep(node),
     {
       title: 'release of Ceph',
@@ -64,6 +67,32 @@ export function baseSteps(node: NodeDescription): Step[] {
       },
     },
   ];
+}
+
+/** Whoever may log in as the user that provisions is root by sudo anyway; harnesses log in as root at once (unix sockets and files are root's). */
+function accessStep(): Step {
+  const wanted = async (): Promise<string[]> => {
+    const user = process.env['SUDO_USER'];
+    if (user === undefined || user === 'root') return [];
+    const home = (await $`getent passwd ${user}`).stdout.split(':')[5]!;
+    return linesOf(readText(`${home}/.ssh/authorized_keys`));
+  };
+  const missing = async (): Promise<string[]> => {
+    const there = new Set(linesOf(readText(rootKeysFile)));
+    return (await wanted()).filter((line) => !there.has(line));
+  };
+  return {
+    title: 'access: root has the keys of the user who provisions',
+    isDone: async () => (await missing()).length === 0,
+    make: async () => {
+      mkdirSync(dirname(rootKeysFile), { recursive: true, mode: 0o700 });
+      writeFileSync(rootKeysFile, [...linesOf(readText(rootKeysFile)), ...await missing(), ''].join('\n'), { mode: 0o600 });
+    },
+  };
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
 }
 
 /** In a package's version, with or without an epoch; NaN for what is none. */

@@ -17,7 +17,8 @@ import type { Step } from './step.js';
 const servingMaxMs = 1_200_000;
 const startMaxMs = 60_000;
 const requestMaxMs = 600_000;
-const pollMs = 1_000;
+/** Each look for paths starts programs, and an emulated processor has better things to do. */
+const pollMs = 5_000;
 
 /** A node that runs one of our programs: it, its unit, and what it is for. */
 export async function programSteps(node: NodeDescription & { program: NodeProgram }, folder: string): Promise<Step[]> {

@@ -1,11 +1,26 @@
 import { describe, expect, it } from 'vitest';
-import { gatewayProblems, healthProblems, pathProblems, provisionProblems } from './checks.js';
+import { gatewayProblems, healthProblems, ioProblems, pathProblems, provisionProblems } from './checks.js';
 
 describe('healthProblems', () => {
   it('accepts health with what is muted, and nothing else', () => {
     expect(healthProblems('HEALTH_OK (muted: MGR_MODULE_ERROR)\n')).toEqual([]);
     expect(healthProblems('HEALTH_WARN 1 pool(s) full\n')).toEqual(['ceph health says HEALTH_WARN 1 pool(s) full']);
     expect(healthProblems('')).toEqual(['ceph health says nothing']);
+  });
+});
+
+describe('ioProblems', () => {
+  const line = (error: number, readKb: number, writtenKb: number): string => ['3', 'fio-3.41', 'io', '0', error, readKb, ...Array.from({ length: 40 }, () => '0'), writtenKb, '0'].join(';');
+
+  it('accepts what was written and read back on every head', () => {
+    expect(ioProblems(`${line(0, 1024, 1024)}\n${line(0, 1024, 1024)}\n`, 2)).toEqual([]);
+  });
+
+  it('refuses an error, less than all, and a head without a word', () => {
+    expect(ioProblems(line(84, 1024, 1024), 1)).toEqual(['head 1: error 84, 1024 KB read back of 1024 KB written']);
+    expect(ioProblems(line(0, 0, 1024), 1)).toEqual(['head 1: error 0, 0 KB read back of 1024 KB written']);
+    expect(ioProblems('fio: no such file', 1)).toEqual(['fio ran on 0 heads, not 1: fio: no such file']);
+    expect(ioProblems('', 4)).toHaveLength(1);
   });
 });
 

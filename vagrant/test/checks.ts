@@ -44,6 +44,23 @@ export function pathProblems(output: string, { namespaces, gateways, fabrics }: 
   });
 }
 
+/** Writes to every multipath head of the host and reads it back: one line of fio's terse output (version 3) for each. */
+export const ioScript = 'for head in /dev/nvme*n*; do fio --name=io --filename=$head --size=1M --bs=4k --rw=randwrite --direct=1 --verify=crc32c --do_verify=1 --verify_fatal=1 --minimal --terse-version=3; done';
+const ioKb = 1_024;
+
+/** What `ioScript` said: so many heads, and on each everything was written and read back without an error. */
+export function ioProblems(output: string, heads: number): string[] {
+  const lines = output.split('\n').map((line) => line.trim().split(';')).filter(([version]) => version === '3');
+  return [
+    ...(lines.length === heads ? [] : [`fio ran on ${lines.length} heads, not ${heads}: ${output.trim().slice(-300)}`]),
+    // Fields of fio's HOWTO, "Terse output": error, and the kilobytes read and written.
+    ...lines.flatMap((fields, index) => {
+      const [error, readKb, writtenKb] = [fields[4], Number(fields[5]), Number(fields[46])];
+      return error === '0' && readKb >= ioKb && writtenKb >= ioKb ? [] : [`head ${index + 1}: error ${error ?? 'unknown'}, ${readKb} KB read back of ${writtenKb} KB written`];
+    }),
+  ];
+}
+
 /** The output of `vagrant provision`: every node got to its end, and has changed as many things as it may. */
 export function provisionProblems(output: string, nodes: readonly string[], may: 'change' | 'change nothing'): string[] {
   const summaries = parseSummaries(output);

@@ -12,7 +12,7 @@ import { messageOf, PathproofError } from '../../src/util/errors.js';
 import { ensureBox } from '../box/build.js';
 import { designFor } from '../nodes.js';
 import { settingsSchema } from '../settings.js';
-import { gatewayProblems, healthProblems, pathProblems, provisionProblems } from './checks.js';
+import { gatewayProblems, healthProblems, ioProblems, ioScript, pathProblems, provisionProblems } from './checks.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const startedMs = performance.now();
@@ -111,6 +111,9 @@ async function inRoom(room: LibvirtRoom): Promise<void> {
     await check('ceph nvme-gw show: every gateway is AVAILABLE', async () => gatewayProblems(await ssh('ceph', `sudo ceph nvme-gw show ${ceph.pool} '${ceph.group}' --format json 2>/dev/null`), ceph.gateways));
     for (const host of names.filter((name) => name.startsWith('host'))) {
       await check(`${host} has every path, those of one gateway optimized`, async () => pathProblems(await ssh(host, `sudo sh -c '${pathsScript}'`), settings));
+    }
+    for (const host of names.filter((name) => name.startsWith('host'))) {
+      await check(`${host} writes to every namespace and reads it back`, async () => ioProblems(await ssh(host, `sudo sh -c '${ioScript}'`), settings.namespaces));
     }
     await check('a second vagrant provision changes nothing', async () => {
       const result = await vagrant(['provision'], upMaxMs, say);

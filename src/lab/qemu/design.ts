@@ -30,7 +30,7 @@ export interface LabDesign {
 /** Version of the way in which machines are set up; a change makes old snapshots worthless. */
 const setupVersion = 2;
 /** Of the host while it is set up; each run sets its own, for which the same machines do. */
-const setupPolicy = 'numa';
+export const setupPolicy = 'numa';
 
 /** Resolves a plan to its machines: pure, so that two plans with the same lab have the same key. */
 export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): LabDesign {
@@ -96,6 +96,6 @@ export function memoryNeededMb(design: LabDesign): number {
 }
 
 /** nvme-cli wants a host identifier as a UUID; the wire has 16 bytes. */
-function uuidForm(hex: string): string {
+export function uuidForm(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

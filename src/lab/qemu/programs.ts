@@ -5,10 +5,13 @@ import { bundleGuestEntry, guestEntries, type GuestEntry } from '../guest/bundle
 import { gatewayConfigText } from '../guest/gateway-config.js';
 import { hostThreads } from '../guest/host-config.js';
 import { memberFiles, programPath, startCommand, supervisorPath, supervisorScript } from '../guest/supervisor.js';
-import type { Ssh } from './vm/ssh.js';
+import type { SshConnection } from '../ssh/connection.js';
 
 /** How a program in a guest ended, as its supervisor saw it. */
 export interface ProgramExit { exitCode: number | null; signal: string | null }
+
+/** What a run does with the programs in the guests. */
+export type ProgramControl = Pick<GuestPrograms, 'install' | 'start' | 'exitOf'>;
 
 /** Our programs for guests, bundled: brings them to a node, starts them there, and asks how they ended. */
 export class GuestPrograms {
@@ -28,24 +31,21 @@ export class GuestPrograms {
   }
 
   /** Program, supervisor and config onto a node. */
-  async install(ssh: Ssh, entry: GuestEntry, name: string, config: Record<string, unknown>): Promise<void> {
-    await ssh.upload(this.#code.get(entry)!, programPath(entry));
-    await ssh.upload(supervisorScript, supervisorPath, 0o755);
-    // It may hold a secret of the cluster.
-    await ssh.upload(entry === 'gateway' ? gatewayConfigText(config) : JSON.stringify(config), memberFiles(name).config, 0o600);
+  async install(ssh: SshConnection, entry: GuestEntry, name: string, config: Record<string, unknown>): Promise<void> {
+    const text = { program: this.#code.get(entry)!, supervisor: supervisorScript, config: entry === 'gateway' ? gatewayConfigText(config) : JSON.stringify(config) };
+    for (const { what, path, mode } of installedFiles(entry, name)) await ssh.upload(text[what], path, mode);
   }
 
   /** Returns as soon as it was started; whoever attaches waits until it answers. */
-  async start(ssh: Ssh, entry: GuestEntry, name: string): Promise<void> {
-    const { config, log } = memberFiles(name);
-    await ssh.exec(entry === 'gateway' ? startCommand(name) : `mkdir -p "$(dirname ${log})"; UV_THREADPOOL_SIZE=${hostThreads} setsid node ${programPath(entry)} ${config} </dev/null >>${log} 2>&1 &`);
+  async start(ssh: SshConnection, entry: GuestEntry, name: string): Promise<void> {
+    await ssh.exec(programStartCommand(entry, name));
   }
 
   /** How the last incarnation ended; waits until its supervisor has said so and has cleaned up. */
-  async exitOf(ssh: Ssh, name: string, timeoutMs: number): Promise<ProgramExit> {
+  async exitOf(ssh: SshConnection, name: string, timeoutMs: number): Promise<ProgramExit> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const { stdout } = await ssh.exec(`cat ${memberFiles(name).exit} 2>/dev/null`, { okCodes: 'any' });
+      const { stdout } = await ssh.exec(programExitCommand(name), { okCodes: 'any' });
       const code = Number.parseInt(stdout, 10);
       // A shell's word for "ended by signal N" is 128 + N.
       if (Number.isInteger(code)) return code > 128 ? { exitCode: null, signal: code === 137 ? 'SIGKILL' : code === 143 ? 'SIGTERM' : `signal ${code - 128}` } : { exitCode: code, signal: null };
@@ -53,4 +53,25 @@ export class GuestPrograms {
       await sleep(100);
     }
   }
+}
+
+/** The files of a program on a node, in the order in which they are written. */
+export function installedFiles(entry: GuestEntry, name: string): { what: 'program' | 'supervisor' | 'config'; path: string; mode: number }[] {
+  return [
+    { what: 'program', path: programPath(entry), mode: 0o644 },
+    { what: 'supervisor', path: supervisorPath, mode: 0o755 },
+    // It may hold a secret of the cluster.
+    { what: 'config', path: memberFiles(name).config, mode: 0o600 },
+  ];
+}
+
+/** The command that starts a program on a node, and returns at once. */
+export function programStartCommand(entry: GuestEntry, name: string): string {
+  const { config, log } = memberFiles(name);
+  return entry === 'gateway' ? startCommand(name) : `mkdir -p "$(dirname ${log})"; UV_THREADPOOL_SIZE=${hostThreads} setsid node ${programPath(entry)} ${config} </dev/null >>${log} 2>&1 &`;
+}
+
+/** Prints the exit status of a gateway's last incarnation. */
+export function programExitCommand(name: string): string {
+  return `cat ${memberFiles(name).exit} 2>/dev/null`;
 }

@@ -1,19 +1,20 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import type { Plan, LabPlatform } from '../../plan/types.js';
-import { cpuWorkUs } from '../../util/cpu-speed.js';
 import { infraError } from '../../util/errors.js';
 import { AttachedMember } from '../guest/attached-member.js';
 import { memberFiles } from '../guest/supervisor.js';
 import type { LabOptions, LabProvider, PrepareOptions, ProviderProgress } from '../provider.js';
-import { findLabs, LabRegistration, type Leftover } from '../registry.js';
+import { aborted, designKeyFile, guestSlowness, keptLab, timed, untilServing } from '../provider-steps.js';
+import { LabRegistration, type Leftover } from '../registry.js';
 import type { Lab } from '../types.js';
 import { decideKvm, type Accel } from './accel.js';
 import { designOf, memoryNeededMb, type LabDesign } from './design.js';
 import { ensureImage, type LabImage } from './image/image.js';
 import { defaultRecipe } from './image/recipe.js';
 import type { ClusterAccess } from './lab/cluster.js';
+import { SwitchLinks } from './lab/links.js';
 import { collectNodeLogs } from './lab/node-logs.js';
 import { QemuLab, type ReadyMachines } from './lab/qemu-lab.js';
 import { Machines } from './machines.js';
@@ -33,8 +34,6 @@ export interface QemuProviderOptions {
 const baseTag = 'base';
 /** Everything runs: gateways serve, the host is connected. */
 const readyTag = 'ready';
-/** In the folder of a lab: the key of its design. */
-const keyFile = 'design.key';
 const programStartMaxMs = 120_000;
 const connectMaxMs = 120_000;
 /** How often a gateway that ends itself while the lab comes up is started, at most. */
@@ -58,7 +57,6 @@ export class QemuProvider implements LabProvider {
   readonly #o: QemuProviderOptions;
   #running: Running | undefined;
   #image: LabImage | undefined;
-  #nativeWorkUs: number | undefined;
 
   constructor(options: QemuProviderOptions = {}) {
     this.#o = options;
@@ -102,7 +100,7 @@ export class QemuProvider implements LabProvider {
     if (running === undefined) throw infraError('LAB_UP', 'the machines were not made ready');
     const { design, machines, programs, access } = running;
     return {
-      design, machines, programs, access, packages: this.#image?.manifest.packages ?? {},
+      design, machines, programs, access, links: (shape) => new SwitchLinks(machines.switch, shape), packages: this.#image?.manifest.packages ?? {},
       rewind: async () => {
         if (running.fresh) {
           running.fresh = false;
@@ -116,7 +114,7 @@ export class QemuProvider implements LabProvider {
   }
 
   async #bringUp(design: LabDesign, image: LabImage, accel: Accel, { progress, signal, logDir }: PrepareOptions): Promise<Running> {
-    const kept = keptLab(design.key);
+    const kept = keptLab('qemu', design.key);
     if (kept !== undefined && this.#o.cold !== true) return adopt(kept, design, image, accel, progress);
     checkMemory(design);
     const store = SnapshotStore.take(design.key);
@@ -127,7 +125,7 @@ export class QemuProvider implements LabProvider {
       if (this.#o.cold === true) store.discard();
       const manifest = store.manifest();
       const dir = Machines.makeDir();
-      writeFileSync(join(dir, keyFile), design.key);
+      writeFileSync(join(dir, designKeyFile), design.key);
       const record = registration = new LabRegistration('qemu', dir, [dir]);
       machines = await Machines.create({ design, image, accel, stateDir: store.dir, progress, onStarted: ({ name, pid }) => record.add(name, pid) }, dir);
       const work = this.#reach({ design, machines, store, programs, manifest, progress });
@@ -213,28 +211,14 @@ export class QemuProvider implements LabProvider {
   /** How much slower a guest's processor is than ours, both measured now. */
   async #emulationFactor(): Promise<number> {
     const { machines, design } = this.#running!;
-    this.#nativeWorkUs ??= cpuWorkUs();
     const { name } = design.hosts[0]!;
     const member = await AttachedMember.attach({ name, ssh: machines.node(name).ssh, dir: machines.dir, onEvent: () => undefined, timeoutMs: programStartMaxMs });
     try {
-      const { us } = await member.request<{ us: number }>('cpuWork');
-      return Math.max(1, Math.round((us / this.#nativeWorkUs) * 10) / 10);
+      return await guestSlowness(member);
     } finally {
       member.close();
     }
   }
-}
-
-/** A lab of this design that an earlier command has left up. */
-function keptLab(key: string): Leftover | undefined {
-  return findLabs().find(({ record, alive, harnessAlive }) => {
-    if (record.lab !== 'qemu' || !record.kept || harnessAlive || alive.length === 0) return false;
-    try {
-      return readFileSync(join(record.runDir, keyFile), 'utf8') === key;
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** Takes over a lab that is up; it stays up afterwards, too. */
@@ -291,35 +275,10 @@ async function serve(gateway: StartedProgram, progress: ProviderProgress): Promi
   for (let attempt = 1; ; attempt++) {
     try {
       if (!gateway.member.running) gateway.member = await gateway.steps.run('started again', () => gateway.start(), gateway.log);
-      return await gateway.steps.run('serving', () => untilServing(gateway.member), gateway.log);
+      return await gateway.steps.run('serving', () => untilServing(gateway.member, connectMaxMs), gateway.log);
     } catch (error) {
       if (gateway.member.running || attempt === serveAttempts) throw error;
       progress(gateway.name, 'it ended itself: the monitor had no beacon of it in time');
     }
   }
-}
-
-async function untilServing(member: AttachedMember): Promise<void> {
-  const deadline = Date.now() + connectMaxMs;
-  for (;;) {
-    const { serving } = await member.request<{ serving: boolean }>('state');
-    if (serving) return;
-    if (Date.now() >= deadline) throw infraError('GATEWAY_START', `${member.name} does not serve within ${connectMaxMs / 1_000} s`, { hint: 'is it known to the monitor? See its log' });
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
-
-async function timed<T>(progress: ProviderProgress, step: string, work: () => Promise<T>): Promise<T> {
-  const fromMs = performance.now();
-  const result = await work();
-  progress('', `${step} (${((performance.now() - fromMs) / 1_000).toFixed(1)} s)`);
-  return result;
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const give = (): void => reject(infraError('INTERRUPTED', 'interrupted while the machines came up'));
-    if (signal.aborted) give();
-    else signal.addEventListener('abort', give, { once: true });
-  });
 }

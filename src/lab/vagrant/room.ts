@@ -7,7 +7,9 @@ import { execa } from 'execa';
 import { sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { findProgram } from '../qemu/tools.js';
-import { LabRegistration } from '../registry.js';
+import { isSameProcess, processStartTime } from '../process-identity.js';
+import { LabRegistration, type Leftover } from '../registry.js';
+import { shellQuote } from '../ssh/connection.js';
 
 /** Programs that the room needs, with the Debian packages that have them. */
 export const roomTools: Readonly<Record<string, string>> = {
@@ -15,7 +17,16 @@ export const roomTools: Readonly<Record<string, string>> = {
   'qemu-system-x86_64': 'qemu-system-x86', 'qemu-img': 'qemu-utils', rsync: 'rsync', ssh: 'openssh-client', dmidecode: 'dmidecode', ip: 'iproute2', unshare: 'util-linux', nsenter: 'util-linux', mount: 'mount',
 };
 
-const startMaxMs = 60_000;
+const startMaxMs = 120_000;
+const endMaxMs = 30_000;
+/** In the list of labs: process 1 of the room. */
+const initName = 'libvirt';
+
+/** Node's program that connects its standard input and output to HOST PORT. */
+const proxyProgram = `const [host, port] = process.argv.slice(1);
+const socket = require("node:net").connect({ host, port: Number(port), noDelay: true });
+socket.on("error", () => process.exit(1)).on("close", () => process.exit(0));
+process.stdin.pipe(socket).pipe(process.stdout);`;
 
 /**
  * Without the sandboxes that want devices or services of the machine. QEMU stays an ordinary user's process (libvirt's default): to
@@ -89,14 +100,17 @@ const outputMaxBytes = 64 * 1024 * 1024;
  */
 export class LibvirtRoom {
   readonly dir: string;
-  readonly #outer: ChildProcess;
+  /** Absent when another command has opened the room. */
+  readonly #outer: ChildProcess | undefined;
   readonly #init: number;
   readonly #registration: LabRegistration;
+  readonly #identity: { pid: number; startTime: string };
 
-  private constructor(dir: string, outer: ChildProcess, init: number, registration: LabRegistration) {
+  private constructor(dir: string, outer: ChildProcess | undefined, init: number, registration: LabRegistration) {
     this.dir = dir;
     this.#outer = outer;
     this.#init = init;
+    this.#identity = { pid: init, startTime: processStartTime(init) ?? '' };
     this.#registration = registration;
   }
 
@@ -126,7 +140,7 @@ export class LibvirtRoom {
     for (;;) {
       if (init === undefined && outer.pid !== undefined) {
         init = childOf(outer.pid);
-        if (init !== undefined) registration.add('libvirt', init);
+        if (init !== undefined) registration.add(initName, init);
       }
       if (init !== undefined && existsSync(join(dir, 'ready'))) return new LibvirtRoom(dir, outer, init, registration);
       if (ended || Date.now() >= deadline) {
@@ -139,6 +153,24 @@ export class LibvirtRoom {
       }
       await sleep(50);
     }
+  }
+
+  /** The room that another command has left open. An infra error when its process 1 is gone. */
+  static adopt(kept: Leftover): LibvirtRoom {
+    const init = kept.alive.find(({ name }) => name === initName);
+    if (init === undefined) throw infraError('LAB_ADOPT', 'libvirt of the lab that is up does not run any more', { hint: 'end the rest by `pathproof lab down --all`' });
+    return new LibvirtRoom(kept.record.runDir, undefined, init.pid, LabRegistration.adopt(kept));
+  }
+
+  /** It stays open when this process ends; `pathproof lab down` ends it. */
+  keep(): void {
+    this.#registration.keep();
+    this.#outer?.unref();
+  }
+
+  /** What ssh(1) takes as ProxyCommand: a way into the room's network, which ends with the room, and the connection with it. */
+  get sshProxy(): string {
+    return [findProgram('nsenter')!, '--target', String(this.#init), '--net', '--pid', '--', process.execPath, '-e', proxyProgram].map(shellQuote).join(' ').concat(' %h %p');
   }
 
   /** Runs a program inside, in a folder of this machine, with an environment that tells Vagrant where it is. Resolves however it ends. */
@@ -157,10 +189,15 @@ export class LibvirtRoom {
     return { exitCode: exitCode ?? -1, output: all, stdout, timedOut };
   }
 
+  /** Where Vagrant keeps what it knows of its machines. */
+  get machinesDir(): string {
+    return join(this.dir, 'machines');
+  }
+
   /** Vagrant's own folders are the room's, too: boxes and machines go with it. */
   environment(): Record<string, string> {
     return {
-      VAGRANT_HOME: join(this.dir, 'vagrant'), VAGRANT_DOTFILE_PATH: join(this.dir, 'machines'), VAGRANT_DEFAULT_PROVIDER: 'libvirt', VAGRANT_CHECKPOINT_DISABLE: '1',
+      VAGRANT_HOME: join(this.dir, 'vagrant'), VAGRANT_DOTFILE_PATH: this.machinesDir, VAGRANT_DEFAULT_PROVIDER: 'libvirt', VAGRANT_CHECKPOINT_DISABLE: '1',
       PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
     };
   }
@@ -173,9 +210,9 @@ export class LibvirtRoom {
   /** Ends everything in it and removes its folder. */
   async close(): Promise<void> {
     endProcess(this.#init);
-    const deadline = Date.now() + 10_000;
-    while (this.#outer.exitCode === null && this.#outer.signalCode === null && Date.now() < deadline) await sleep(20);
-    this.#outer.kill('SIGKILL');
+    const deadline = Date.now() + endMaxMs;
+    while (isSameProcess(this.#identity) && Date.now() < deadline) await sleep(20);
+    this.#outer?.kill('SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
     this.#registration.close();
   }

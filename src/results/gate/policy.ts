@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { isMap, isPair, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { z } from 'zod';
 import { metricKeySchema, splitMetricKey } from '../../plan/thresholds.js';
 import { messageOf, usageError } from '../../util/errors.js';
+import { parseYamlFile } from '../../util/yaml-file.js';
 
 /**
  * The policy of a gate: a YAML file that says what has to be proved for a release (docs/GATE.md). `policySchema` is the
@@ -108,52 +108,13 @@ export function loadPolicy(file: string): Policy {
 }
 
 export function parsePolicy(text: string, file: string): Policy {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const place = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  const mistakes = [...document.errors, ...document.warnings].map((error) => ({ offset: error.pos[0], text: `${place(error.pos[0])}: ${error.message.split('\n')[0]}` }));
-  if (mistakes.length === 0) {
-    const parsed = policySchema.safeParse(document.toJS());
-    if (parsed.success) {
-      const twice = parsed.data.scenarios.find(({ scenario }, index) => parsed.data.scenarios.findIndex((other) => other.scenario === scenario) !== index);
-      if (twice === undefined) return resolve(parsed.data, file, text);
-      const at = parsed.data.scenarios.findLastIndex(({ scenario }) => scenario === twice.scenario);
-      const offset = offsetOf(document, ['scenarios', at, 'scenario']);
-      mistakes.push({ offset, text: `${place(offset)}: ${twice.scenario} is required twice` });
-    } else {
-      for (const issue of parsed.error.issues) mistakes.push(...describeIssue(document, issue, place));
-    }
-  }
-  mistakes.sort((a, b) => a.offset - b.offset);
-  const [first, ...others] = mistakes.map((mistake) => mistake.text);
-  throw usageError('BAD_POLICY', [first, ...others].join('\n'), 'docs/GATE.md describes the file.');
-}
-
-function describeIssue(document: Document, issue: z.core.$ZodIssue, place: (offset: number) => string): { offset: number; text: string }[] {
-  const field = issue.path.map(String).join('.');
-  const say = (offset: number, text: string): { offset: number; text: string } => ({ offset, text: `${place(offset)}: ${field === '' ? '' : `${field}: `}${text}` });
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => say(offsetOf(document, issue.path, key), `unknown field "${key}"`));
-  if (issue.code === 'invalid_key') return [say(offsetOf(document, issue.path.slice(0, -1), String(issue.path.at(-1))), issue.issues.map(({ message }) => message).join(', '))];
-  return [say(offsetOf(document, issue.path), issue.message)];
-}
-
-/** Where a value (or with `key` a key of the map there) stands; the nearest parent that is there, else the beginning. */
-function offsetOf(document: Document, path: readonly PropertyKey[], key?: string): number {
-  for (let length = path.length; length >= 0; length--) {
-    const keys = path.slice(0, length);
-    const node = (keys.length === 0 ? document.contents : document.getIn(keys, true)) as Node | null | undefined;
-    if (node === null || node === undefined || typeof node !== 'object' || !('range' in node)) continue;
-    if (key !== undefined && length === path.length && isMap(node)) {
-      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === key);
-      const range = (pair?.key as Node | undefined)?.range;
-      if (range !== null && range !== undefined) return range[0];
-    }
-    if (node.range !== null && node.range !== undefined) return node.range[0];
-  }
-  return 0;
+  return resolve(parseYamlFile(text, file, {
+    schema: policySchema, code: 'BAD_POLICY', hint: 'docs/GATE.md describes the file.',
+    further: ({ scenarios }) => {
+      const twice = scenarios.find(({ scenario }, index) => scenarios.findIndex((other) => other.scenario === scenario) !== index)?.scenario;
+      return twice === undefined ? [] : [{ path: ['scenarios', scenarios.findLastIndex(({ scenario }) => scenario === twice), 'scenario'], text: `${twice} is required twice` }];
+    },
+  }), file, text);
 }
 
 function resolve(data: z.infer<typeof policySchema>, file: string, text: string): Policy {

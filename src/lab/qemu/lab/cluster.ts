@@ -5,7 +5,7 @@ import type { CommandReply } from '../../../monitor/client.js';
 import { infraError, messageOf } from '../../../util/errors.js';
 import { parseEndpoint } from '../network.js';
 import { connectUnix } from '../unix-socket.js';
-import type { Ssh } from '../vm/ssh.js';
+import type { SshConnection } from '../../ssh/connection.js';
 
 export interface ClusterAccess {
   fsid: string;
@@ -30,7 +30,7 @@ export class ClusterSession {
     this.#relays = relays;
   }
 
-  static async open(ssh: Pick<Ssh, 'forward'>, dir: string, access: ClusterAccess): Promise<ClusterSession> {
+  static async open(ssh: Pick<SshConnection, 'forward'>, dir: string, access: ClusterAccess): Promise<ClusterSession> {
     const relays: Server[] = [];
     const mons = await Promise.all(access.monHosts.map(async (address, index) => {
       const local = join(dir, `mon${index}.fwd`);

@@ -1,27 +1,16 @@
 import type { LinkCutMode, LinkDirection, LinkNode, LinkStats } from '../../types.js';
-import { addressOf, fabricNames, type FabricName } from '../network.js';
-import type { RuleSpec, SwitchClient } from '../switch/index.js';
+import type { SwitchClient } from '../switch/index.js';
+import { linkEnds, type LinkShape } from './link-ends.js';
 
-/**
- * The lab's links by the names that faults use, as rules of the switch:
- *
- * | name | frames between |
- * |---|---|
- * | `gw1-store` | the gateway and the OSD |
- * | `gw1-monitor` | the gateway and every monitor |
- * | `host1-gw1` | the host and the gateway, on all fabrics |
- * | `host1-gw1-a` | the same, on one fabric |
- */
+/** The lab's links (link-ends.ts), cut by rules of the switch. */
 export class SwitchLinks implements LinkNode {
   readonly #switch: SwitchClient;
-  readonly #fabrics: readonly FabricName[];
-  readonly #mons: readonly string[];
+  readonly #shape: LinkShape;
   readonly #cuts = new Map<string, { mode: LinkCutMode; direction: LinkDirection; rules: number[] }>();
 
-  constructor(client: SwitchClient, o: { fabrics: number; mons: number }) {
+  constructor(client: SwitchClient, shape: LinkShape) {
     this.#switch = client;
-    this.#fabrics = fabricNames.slice(0, o.fabrics);
-    this.#mons = Array.from({ length: o.mons }, (_, i) => `mon${i + 1}`);
+    this.#shape = shape;
   }
 
   async cut(link: string, mode: LinkCutMode, direction: LinkDirection): Promise<void> {
@@ -30,7 +19,9 @@ export class SwitchLinks implements LinkNode {
     if (this.#cuts.has(link)) throw new Error(`${link} is cut already`);
     const rules: number[] = [];
     this.#cuts.set(link, { mode, direction, rules });
-    for (const spec of this.#rules(link, direction)) rules.push(await this.#switch.add(spec));
+    for (const end of linkEnds(link, direction, this.#shape)) {
+      rules.push(await this.#switch.add({ fabric: end.fabric, node: end.node, direction: end.direction, match: { ipv4: end.peer }, action: { kind: 'cut' } }));
+    }
   }
 
   async heal(link: string): Promise<void> {
@@ -42,32 +33,12 @@ export class SwitchLinks implements LinkNode {
 
   /** Bytes of a single link are not counted; the port's are those of the node. */
   async stats(link: string): Promise<LinkStats> {
-    const [node] = this.#rules(link, 'both');
-    const port = await this.#switch.port(node!.fabric, node!.node);
+    const [end] = linkEnds(link, 'both', this.#shape);
+    const port = await this.#switch.port(end!.fabric, end!.node);
     const cut = this.#cuts.get(link);
     return {
       name: link, cut: cut === undefined ? null : { mode: cut.mode, direction: cut.direction }, connections: port.connected ? 1 : 0,
       bytesForward: port.fromBytes, bytesBackward: port.toBytes,
     };
-  }
-
-  /** Links are named from the end that opens connections; rules are set at the gateway's port, whose direction `from` is towards the peer. */
-  #rules(link: string, direction: LinkDirection): RuleSpec[] {
-    const gatewayTo = /^(gw\d+)-(store|monitor)$/.exec(link);
-    if (gatewayTo !== null) {
-      const peers = gatewayTo[2] === 'store' ? ['osd'] : this.#mons;
-      return peers.map((peer) => ({
-        fabric: 'a', node: gatewayTo[1]!, direction: direction === 'both' ? 'both' : direction === 'forward' ? 'from' : 'to',
-        match: { ipv4: addressOf('a', peer) }, action: { kind: 'cut' },
-      }));
-    }
-    const hostTo = /^(host\d+)-(gw\d+)(?:-([a-z]))?$/.exec(link);
-    if (hostTo === null) throw new Error(`no link is named ${link}`);
-    const fabrics = this.#fabrics.filter((fabric) => hostTo[3] === undefined || fabric === hostTo[3]);
-    if (fabrics.length === 0) throw new Error(`no link is named ${link}`);
-    return fabrics.map((fabric) => ({
-      fabric, node: hostTo[1]!, direction: direction === 'both' ? 'both' : direction === 'forward' ? 'from' : 'to',
-      match: { ipv4: addressOf(fabric, hostTo[2]!) }, action: { kind: 'cut' },
-    }));
   }
 }

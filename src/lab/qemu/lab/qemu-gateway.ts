@@ -7,15 +7,15 @@ import type { NodeEvent } from '../../../history/events.js';
 import { sleep } from '../../../util/clock.js';
 import { messageOf } from '../../../util/errors.js';
 import type { GatewayNode } from '../../types.js';
-import type { GuestPrograms } from '../programs.js';
-import type { QemuVm } from '../vm/vm.js';
+import type { GatewayMachine } from '../../machine.js';
+import type { ProgramControl } from '../programs.js';
 
 export interface QemuGatewayOptions {
   name: string;
-  vm: QemuVm;
+  vm: GatewayMachine;
   /** Powers its machine on; resolves when it can be logged into. */
   boot: () => Promise<void>;
-  programs: GuestPrograms;
+  programs: ProgramControl;
   config: Record<string, unknown>;
   /** Addresses of the OSD and of the monitors, as the machine sees them. */
   storeAddress: string;

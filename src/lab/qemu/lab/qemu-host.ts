@@ -8,7 +8,7 @@ import { infraError } from '../../../util/errors.js';
 import { FioWorkload, type NodeClock } from '../../../workload/fio/index.js';
 import type { HostNode } from '../../types.js';
 import { SshFioRunner } from './ssh-fio-runner.js';
-import type { ExecStream, Ssh } from '../vm/ssh.js';
+import type { ExecStream, SshConnection } from '../../ssh/connection.js';
 
 /** Requests that wait for I/O: whoever asks has a limit of its own, and a system that hangs is a finding, no broken lab. */
 const ioRequestTimeoutMs = 3_600_000;
@@ -21,7 +21,7 @@ const journalRestMaxMs = 15_000;
 export interface QemuHostOptions {
   name: string;
   member: AttachedMember;
-  ssh: Ssh;
+  ssh: SshConnection;
   plan: Plan;
   runId: string;
   /** Where the journal goes on this machine. */

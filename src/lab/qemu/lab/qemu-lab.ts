@@ -4,34 +4,35 @@ import type { Ability } from '../../../fault/specs.js';
 import { labAbilities } from '../../../plan/lab-abilities.js';
 import type { EventBody, NodeEvent } from '../../../history/events.js';
 import { journalFileName } from '../../../history/journal-source.js';
-import { MonitorWatch } from '../../../observe/monitor-watch.js';
 import type { Plan } from '../../../plan/types.js';
 import { infraError, messageOf, PathproofError } from '../../../util/errors.js';
 import { AttachedMember } from '../../guest/attached-member.js';
 import type { ClockEstimate } from '../../guest/clock-estimate.js';
 import { versionsOf } from '../../package-versions.js';
 import type { LabOptions } from '../../provider.js';
+import type { LabMachines } from '../../machine.js';
 import type { Lab, LinkNode, MonitorNode, Product, StoreNode } from '../../types.js';
 import type { LabDesign } from '../design.js';
-import type { Machines } from '../machines.js';
 import { addressOf, parseEndpoint } from '../network.js';
-import type { GuestPrograms } from '../programs.js';
+import type { ProgramControl } from '../programs.js';
 import { findingText } from '../vm/console.js';
 import { ClusterSession, type ClusterAccess } from './cluster.js';
-import { SwitchLinks } from './links.js';
+import { ClusterWatch } from './cluster-watch.js';
 import { collectNodeLogs } from './node-logs.js';
 import { QemuGateway } from './qemu-gateway.js';
 import { QemuHost } from './qemu-host.js';
 import { checkSoundness } from './soundness.js';
-import { parseBlocklist, parseOsdEpoch, StoreWatch } from './store-watch.js';
+import { parseBlocklist, parseOsdEpoch } from './store-watch.js';
 
 /** The machines that the provider has made ready for this plan. */
 export interface ReadyMachines {
-  machines: Machines;
+  machines: LabMachines;
+  /** The lab's networks, once the machines are where a run begins. */
+  links: (shape: { fabrics: number; mons: number }) => LinkNode;
   design: LabDesign;
-  programs: GuestPrograms;
+  programs: ProgramControl;
   access: ClusterAccess;
-  /** Versions of the image's packages. */
+  /** Versions of what is installed on them. */
   packages: Readonly<Record<string, string>>;
   /** Brings the machines back to where every run begins; what it did, in words. */
   rewind: () => Promise<string>;
@@ -44,33 +45,30 @@ export interface QemuLabOptions extends LabOptions {
 
 /** A program in a guest that runs already answers at once; one that was just started needs Node's start under emulation. */
 const attachMaxMs = 60_000;
-/** The monitor decides once a second at most (paxos_propose_interval); each question costs an emulated processor milliseconds. */
-const monitorPeriodMs = 200;
-const storePeriodMs = 1_000;
 
 /**
  * One run's use of the virtual machines: rewinds them to their snapshot, attaches to the programs in the guests,
  * observes the real monitor and the OSD map, and lets go again. The machines are the provider's.
  */
 export class QemuLab implements Lab {
-  readonly abilities: ReadonlySet<Ability> = new Set(labAbilities.qemu);
+  readonly abilities: ReadonlySet<Ability>;
   readonly gateways = new Map<string, QemuGateway>();
   readonly hosts = new Map<string, QemuHost>();
   readonly broken: Promise<string>;
   readonly #o: QemuLabOptions;
   #ready: ReadyMachines | undefined;
   #cluster: ClusterSession | undefined;
-  #links: SwitchLinks | undefined;
+  #links: LinkNode | undefined;
   /** The programs of the hosts, attached. */
   readonly #hostMembers: AttachedMember[] = [];
-  #monitorWatch: MonitorWatch | undefined;
-  #storeWatch: StoreWatch | undefined;
+  #watch: ClusterWatch | undefined;
   #breakLab: (reason: string) => void = () => undefined;
   #down: Promise<void> | undefined;
   #goingDown = false;
 
   constructor(options: QemuLabOptions) {
     this.#o = options;
+    this.abilities = new Set(labAbilities[options.plan.lab]);
     this.broken = new Promise((resolve) => {
       this.#breakLab = resolve;
     });
@@ -100,7 +98,7 @@ export class QemuLab implements Lab {
       progress('machines');
       this.#sink('harness', { type: 'log', level: 'info', message: await ready.rewind() });
       this.#watchMachines();
-      this.#links = new SwitchLinks(machines.switch, { fabrics: plan.platform.fabrics, mons: plan.platform.machines?.mons ?? 1 });
+      this.#links = ready.links({ fabrics: plan.platform.fabrics, mons: plan.platform.machines?.mons ?? 1 });
 
       progress('cluster');
       const ceph = machines.node('ceph');
@@ -125,7 +123,7 @@ export class QemuLab implements Lab {
         const member = this.#hostMembers.find((each) => each.name === name)!;
         this.hosts.set(name, new QemuHost({ name, member, ssh: machines.node(name).ssh, plan, runId, journalFile: join(runDir, journalFileName(name)), runDir, emit: (event) => this.#sink(name, event) }));
       }
-      this.#observe(cluster);
+      this.#watch = new ClusterWatch({ plan, cluster, gateways: this.gateways, sink: (node, event) => this.#sink(node, event) });
 
       progress('soundness');
       const sound = await checkSoundness({
@@ -135,7 +133,7 @@ export class QemuLab implements Lab {
     } catch (error) {
       await this.down();
       if (error instanceof PathproofError) throw error;
-      throw infraError('LAB_UP', `the qemu lab did not come up: ${messageOf(error)}`, { cause: error });
+      throw infraError('LAB_UP', `the ${plan.lab} lab did not come up: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -145,7 +143,7 @@ export class QemuLab implements Lab {
     return this.#down;
   }
 
-  /** The release under test, by the image's packages. */
+  /** The release under test, by the packages that the machines have. */
   product(): Promise<Product> {
     const { packages } = this.#up(this.#ready);
     return Promise.resolve({ name: 'ceph', version: packages['ceph-mon'] ?? 'unknown', components: versionsOf(packages, ['linux-image-cloud-amd64', 'nvme-cli', 'fio', 'nodejs']) });
@@ -156,7 +154,7 @@ export class QemuLab implements Lab {
   }
 
   /** Connects to the program of a host; if that ends, there is nothing left to judge by. */
-  async #attachHost(name: string, machines: Machines): Promise<void> {
+  async #attachHost(name: string, machines: LabMachines): Promise<void> {
     const member = await AttachedMember.attach({
       name, ssh: machines.node(name).ssh, dir: machines.dir, timeoutMs: attachMaxMs,
       onEvent: (event, errUs) => this.#sink(name, event, errUs), onClock: (clock) => this.#onClock(name, clock),
@@ -170,40 +168,15 @@ export class QemuLab implements Lab {
     await Promise.all([...this.hosts.values()].map((host) => host.finish().catch((error: unknown) => this.#sink('harness', { type: 'log', level: 'warn', message: messageOf(error) }))));
     for (const member of this.#hostMembers) member.close();
     for (const gateway of this.gateways.values()) gateway.detach();
-    await Promise.all([this.#monitorWatch?.stop(), this.#storeWatch?.stop()]);
+    await this.#watch?.stop();
     await this.#cluster?.close();
     if (this.#ready !== undefined) await collectNodeLogs(this.#ready.machines.nodes.values(), join(this.#o.runDir, 'logs'));
   }
 
-  #observe(cluster: ClusterSession): void {
-    const { pool, group } = this.#o.plan.topology;
-    const problem = (message: string): void => this.#sink('harness', { type: 'log', level: 'warn', message });
-    this.#storeWatch = new StoreWatch({
-      blocklist: () => cluster.must({ prefix: 'osd blocklist ls', format: 'json' }),
-      osdStat: () => cluster.must({ prefix: 'osd stat', format: 'json' }),
-      periodMs: storePeriodMs, onError: problem, emit: (event) => this.#sink('store', event),
-    });
-    this.#monitorWatch = new MonitorWatch({
-      show: () => cluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' }),
-      periodMs: monitorPeriodMs, onError: (error) => problem(`the monitor cannot be read: ${error.message}`),
-      emit: (event) => {
-        this.#sink('monitor', event);
-        // What the monitor has just decided, it has written to the OSD map before.
-        if (event.type === 'mon.map') this.#storeWatch?.look();
-      },
-    });
-    for (const [name, gateway] of this.gateways) this.#addStoreClient(name, gateway.member?.info);
-  }
-
   #onGatewayEvent(name: string, event: NodeEvent | EventBody, errUs?: number): void {
-    if (event.type === 'node' && event.state === 'ready') this.#addStoreClient(name, this.gateways.get(name)?.member?.info);
-    if (event.type === 'gw.state' && event.storeAddress !== undefined) this.#storeWatch?.addClient(event.storeAddress, name);
+    if (event.type === 'node' && event.state === 'ready') this.#watch?.addMember(name, this.gateways.get(name)?.member?.info);
+    if (event.type === 'gw.state' && event.storeAddress !== undefined) this.#watch?.addClient(event.storeAddress, name);
     this.#sink(name, event, errUs);
-  }
-
-  #addStoreClient(name: string, info: unknown): void {
-    const address = (info as { storeAddress?: string } | undefined)?.storeAddress;
-    if (address !== undefined) this.#storeWatch?.addClient(address, name);
   }
 
   #onClock(name: string, { shiftUs, errUs }: ClockEstimate): void {

@@ -3,7 +3,7 @@ import { infraError } from '../../../util/errors.js';
 import { parseNvmeGwShow } from '../../../monitor/show-parser.js';
 import type { Plan } from '../../../plan/types.js';
 import { isClean } from '../provision/ceph.js';
-import type { Ssh } from '../vm/ssh.js';
+import type { SshConnection } from '../../ssh/connection.js';
 import type { ClusterSession } from './cluster.js';
 
 /** The guests' wall clocks go on together from one moment, but each was set by its own boot, to whole seconds. */
@@ -15,8 +15,8 @@ const wallClockPauseMs = 500;
 export interface SoundnessInput {
   plan: Plan;
   cluster: ClusterSession;
-  nodes: readonly { name: string; ssh: Ssh }[];
-  hosts: readonly { name: string; ssh: Ssh }[];
+  nodes: readonly { name: string; ssh: SshConnection }[];
+  hosts: readonly { name: string; ssh: SshConnection }[];
 }
 
 /**
@@ -46,13 +46,13 @@ export async function checkSoundness(o: SoundnessInput): Promise<string> {
     if (reconnects > 0) problems.push(`${name}: ${reconnects} line(s) of the kernel log speak of reconnections`);
   }
   if (problems.length > 0) {
-    throw infraError('RESTORE_UNSOUND', `the lab is not as it was when it was saved: ${problems[0]!}`, { details: problems, hint: '`pathproof lab up --lab qemu --cold` starts it anew' });
+    throw infraError('RESTORE_UNSOUND', `the lab is not as it was when it was saved: ${problems[0]!}`, { details: problems, hint: `\`pathproof lab up --lab ${o.plan.lab} --cold\` starts it anew` });
   }
   return `clocks of ${o.nodes.length} guests within ${clocks.spreadMs} ms, quorum of ${mons.length}, active+clean, gateways AVAILABLE, ${hosts.map((h) => `${h.states.length} live controllers at ${h.name}`).join(', ')}, no reconnection`;
 }
 
 /** Asks again while the clocks seem to be apart: the last word counts. */
-async function agreedWallClocks(nodes: readonly { name: string; ssh: Ssh }[]): Promise<{ spreadMs: number; text: string }> {
+async function agreedWallClocks(nodes: readonly { name: string; ssh: SshConnection }[]): Promise<{ spreadMs: number; text: string }> {
   for (let attempt = 1; ; attempt++) {
     const clocks = await wallClocks(nodes);
     if (clocks.spreadMs <= wallClockSpreadMaxMs || attempt === wallClockTries) return clocks;
@@ -60,7 +60,7 @@ async function agreedWallClocks(nodes: readonly { name: string; ssh: Ssh }[]): P
   }
 }
 
-async function wallClocks(nodes: readonly { name: string; ssh: Ssh }[]): Promise<{ spreadMs: number; text: string }> {
+async function wallClocks(nodes: readonly { name: string; ssh: SshConnection }[]): Promise<{ spreadMs: number; text: string }> {
   const offsets = await Promise.all(nodes.map(async ({ name, ssh }) => {
     const askedMs = Date.now();
     const { stdout } = await ssh.exec('date +%s%3N');
@@ -70,7 +70,7 @@ async function wallClocks(nodes: readonly { name: string; ssh: Ssh }[]): Promise
   return { spreadMs: Math.max(...values) - Math.min(...values), text: offsets.map(({ name, ms }) => `${name} ${ms} ms`).join(', ') };
 }
 
-async function hostConnections(ssh: Ssh): Promise<{ states: string[]; reconnects: number }> {
+async function hostConnections(ssh: SshConnection): Promise<{ states: string[]; reconnects: number }> {
   const { stdout } = await ssh.exec('cat /sys/class/nvme/*/state; echo --; dmesg | grep -cE "starting error recovery|Reconnecting in|Removing ctrl"', { okCodes: [0, 1] });
   const [states = '', count = '0'] = stdout.split('--');
   return { states: states.trim().split('\n').filter((s) => s !== ''), reconnects: Number(count) };

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import type { FioCommandResult, FioExitStatus, FioRunner, NodeClock, RemoteProcess, StartOptions } from '../../../workload/fio/index.js';
 import { infraError } from '../../../util/errors.js';
 import { runTool } from '../tools.js';
-import { shellQuote, type Ssh } from '../vm/ssh.js';
+import { shellQuote, type SshConnection } from '../../ssh/connection.js';
 
 /** On the node's overlay, in memory: logs with a line per I/O of a run that an emulated processor can do. */
 const parentFolder = '/var/tmp';
@@ -16,12 +16,12 @@ const signalBase = 128;
  * because ssh itself cannot send a signal and has one code for every death by one.
  */
 export class SshFioRunner implements FioRunner {
-  readonly #ssh: Ssh;
+  readonly #ssh: SshConnection;
   readonly #clock: () => Promise<NodeClock>;
   #started = 0;
 
   /** `clock`: a look at the node's clocks, by something better than a round trip of a shell. */
-  constructor(ssh: Ssh, clock: () => Promise<NodeClock>) {
+  constructor(ssh: SshConnection, clock: () => Promise<NodeClock>) {
     this.#ssh = ssh;
     this.#clock = clock;
   }

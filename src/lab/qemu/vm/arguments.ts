@@ -60,7 +60,7 @@ export function qemuArguments(vm: VmMachine): string[] {
     'noautogroup',
     // A guest that did not run for a while because the machine is busy must not look broken to itself. (No
     // tsc=reliable: the kernel then trusts its first, rough measure of the clock; on a busy machine a guest's time ran 15 times too fast.)
-    ...(vm.accel === 'tcg' ? ['watchdog_thresh=60'] : []),
+    ...(vm.accel === 'tcg' ? ['watchdog_thresh=60', 'no_timer_check'] : []),
     ...(vm.accel === 'tcg' && vm.tscKhz !== undefined ? [`tsc_early_khz=${vm.tscKhz}`] : []),
   ];
   return [

@@ -6,6 +6,7 @@ import { infraError, messageOf, type PathproofError } from '../../../util/errors
 import { qemuProgram, type Accel } from '../accel.js';
 import type { LabImage } from '../image/image.js';
 import { logTail } from '../log-tail.js';
+import type { LabMachine, MachineExit } from '../../machine.js';
 import { isSameProcess } from '../../process-identity.js';
 import { macOf } from '../network.js';
 import { endProcess, identityOf, type ProcessIdentity } from '../processes.js';
@@ -46,7 +47,7 @@ export interface QemuVmOptions {
   bootMaxMs?: number;
 }
 
-export interface VmExit { exitCode: number | null; signal: string | null }
+export type VmExit = MachineExit;
 
 /** Milliseconds since QEMU was started, per step reached; `guest:` steps are on the guest's own clock. */
 export type BootTimes = Record<string, number>;
@@ -65,7 +66,7 @@ const snapshotBytesPerSecond = 8 * 1024 ** 3;
  * One virtual machine: its QEMU process, its control socket, its console and SSH into it. It says what
  * happens (`exited`, `broken`), and whoever meant it knows.
  */
-export class QemuVm {
+export class QemuVm implements LabMachine {
   readonly name: string;
   readonly serialLog: string;
   readonly qemuLog: string;

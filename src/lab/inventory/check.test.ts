@@ -1,0 +1,109 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { checkInventory } from './check.js';
+import { parseFacts, problemsOf, type HostFacts } from './facts.js';
+import { hostNamed, parseInventory } from './file.js';
+import { HostConnections } from './hosts.js';
+import { exampleInventory } from './testing/example.js';
+import { FakeSsh } from './testing/fake-ssh.js';
+
+const inventory = parseInventory(exampleInventory, 'i.yaml');
+const good: HostFacts = { uid: 0, os: 'Debian', kernel: '7.2', timeMs: 1, node: 'v22.1.0', nvme: 'nvme 2.1', fio: 'fio-3.42', nft: 'nftables v1.1', ceph: 'ceph version 20.2', multipath: 'Y', missingModules: [], missingTools: [], nvmetSubsystems: [], rbdDevices: [], running: [] };
+const problems = (name: string, facts: Partial<HostFacts>): string[] => problemsOf(inventory, hostNamed(inventory, name), { ...good, ...facts });
+
+describe('what speaks against a host', () => {
+  it('is nothing when all is there', () => {
+    for (const name of ['ceph', 'gw1', 'gw2', 'host1']) expect(problems(name, {})).toEqual([]);
+  });
+
+  it.each([
+    ['gw1', { uid: 1000 }, /not root/],
+    ['gw1', { uid: Number.NaN }, /not root/],
+    ['gw1', { node: null }, /^node is missing/],
+    ['host1', { node: 'v18.19.0' }, /node v18\.19\.0 is too old/],
+    ['gw1', { missingModules: ['rbd'] }, /kernel module rbd is missing/],
+    ['gw1', { missingTools: ['pgrep', 'dmsetup'] }, /^dmsetup is missing/],
+    ['gw1', { nvmetSubsystems: ['nqn.x'] }, /exports nqn\.x already: gw1 has to be for pathproof alone/],
+    ['gw1', { rbdDevices: ['rbd/vm-1'] }, /RBD images are mapped \(rbd\/vm-1\)/],
+    ['gw2', { nft: null }, /nft, which allow: \[network\] needs, is missing/],
+    ['host1', { nvme: null }, /nvme-cli is missing/],
+    ['host1', { multipath: 'N' }, /multipath is off/],
+    ['host1', { running: ['host 77'] }, /runs already \(host 77\)/],
+    ['ceph', { ceph: null }, /rbd \(ceph-common\) is missing/],
+  ])('%s with %j', (name, facts, problem) => {
+    expect(problems(name, facts as Partial<HostFacts>)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it('does not ask a host for what only gateways need', () => {
+    expect(problems('host1', { rbdDevices: ['rbd/x'], missingModules: ['rbd'], nvmetSubsystems: ['nqn.y'], ceph: null })).toEqual([]);
+    expect(problems('ceph', { node: null, nvme: null, nft: null })).toEqual([]);
+  });
+
+  it('is read from lines', () => {
+    expect(parseFacts('uid=0\nos=Debian GNU/Linux\nkernel=7.2\ntimeMs=5\nnode=v22.1.0\nnvme=\nmissingModules=rbd\nmissingModules=nvmet\nrbdDevices=a/b\n')).toMatchObject({ uid: 0, os: 'Debian GNU/Linux', node: 'v22.1.0', nvme: null, missingModules: ['rbd', 'nvmet'], rbdDevices: ['a/b'] });
+  });
+});
+
+describe('inventory check', () => {
+  let dir: string;
+  let ssh: FakeSsh;
+  let hosts: HostConnections;
+
+  /** Programs as they answer on the hosts. */
+  function program(name: string, text: string): void {
+    const file = join(ssh.bin, name);
+    writeFileSync(file, `#!/bin/sh\n${text}\n`);
+    chmodSync(file, 0o755);
+  }
+
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'ppcheck-'));
+    ssh = new FakeSsh(dir);
+    mkdirSync(join(dir, 'tmp'));
+    vi.stubEnv('PATH', `${ssh.bin}:${process.env['PATH']}`);
+    program('id', 'echo 0');
+    program('nvme', 'echo nvme version 2.1');
+    program('nft', 'echo nftables v1.1');
+    for (const tool of ['modinfo', 'dmsetup', 'flock', 'setsid', 'ping', 'modprobe']) program(tool, 'exit 0');
+    program('pgrep', 'exit 1');
+    program('rbd', `case "$*" in
+      *--version*) echo ceph version 20.2 ;;
+      *info*pp4*) echo "rbd: error opening image pp4" >&2; exit 2 ;;
+      *info*) echo '{"size":16777216,"object_size":4194304,"block_name_prefix":"rbd_data.5"}' ;;
+      *status*) echo '{"watchers":[]}' ;;
+      *diff*pp2*) echo "0 4194304 data" ;;
+      *image-meta*) exit 2 ;;
+    esac`);
+    program('rados', 'case "$*" in *0000000000000000*) for a; do f=$a; done; printf precious >"$f" ;; *) echo "error getting: (2) No such file or directory" >&2; exit 1 ;; esac');
+    program('wipefs', 'exit 0');
+    hosts = new HostConnections();
+  });
+  afterEach(() => {
+    hosts.close();
+    vi.unstubAllEnvs();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('says of each host what is there, and of each image why it may be overwritten or not', async () => {
+    const found = await checkInventory(inventory, hosts);
+    expect(found.hosts.map(({ host, problems: own }) => [host, own])).toEqual([['ceph', []], ['gw1', []], ['gw2', []], ['host1', []]]);
+    expect(found.hosts[0]!.clock!.offsetMs).toBeLessThanOrEqual(found.hosts[0]!.clock!.errMs + 1);
+    expect(found.hosts[1]!.facts).toMatchObject({ uid: 0, nvme: 'nvme version 2.1', node: process.version });
+    expect(found.namespaces).toEqual([
+      { image: 'pp1', proof: 'nothing was ever written to it', problem: undefined },
+      { image: 'pp2', proof: undefined, problem: 'at byte 0 it has data that is not pathproof\'s' },
+      { image: 'pp3', proof: 'nothing was ever written to it', problem: undefined },
+      { image: 'pp4', proof: undefined, problem: 'there is no such image' },
+    ]);
+    expect(found.ready).toBe(false);
+  }, 120_000);
+
+  it('goes on when a host cannot be reached', async () => {
+    ssh.down('gw2');
+    const found = await checkInventory(inventory, hosts);
+    expect(found.hosts.find(({ host }) => host === 'gw2')!.problems).toEqual([expect.stringMatching(/no SSH connection.*No route to host/)]);
+    expect(found.ready).toBe(false);
+  }, 120_000);
+});

@@ -1,0 +1,132 @@
+import { namespacesOf } from '../../plan/hosts.js';
+import type { Plan, PlanStep } from '../../plan/types.js';
+import { hostJournalPath } from '../guest/host-config.js';
+import { nodeLogScript } from '../qemu/lab/node-logs.js';
+import { installedFiles, programExitCommand, programStartCommand } from '../qemu/programs.js';
+import { uploadCommand } from '../ssh/connection.js';
+import { clockCommand } from './check.js';
+import { createGateway, cutLink, keepParameters, keyringCommand, linksOf, loadModules, markScratch, removeGateway, removeHost, stampBytes, zeroNamespace, type Change } from './commands.js';
+import { factsScript } from './facts.js';
+import { hostNamed, withRole, type Inventory } from './file.js';
+import { harnessHost } from './hosts.js';
+import { readJournal } from './journal.js';
+import { imageScript, sampleScript } from './scratch.js';
+import { controllersCommand } from './soundness.js';
+
+/** A command that a run would execute. What only a host can tell stands in capitals: PID, PREFIX, DIR. */
+export interface PlannedCommand {
+  host: string;
+  what: string;
+  /** `look`: changes nothing. `change`: its undo is among the last. */
+  when: 'look' | 'change' | 'start of run' | 'fault' | 'heal' | 'end of run' | 'undo' | 'undo of a killed run';
+  command: string;
+}
+
+/** RBD's default; only an image that was made otherwise has another. */
+const usualObjectBytes = 4_194_304;
+
+/**
+ * Every command that `run` would execute on every host, in order, from the functions that the run itself takes them from. Work on
+ * different hosts goes on at the same time; each host's own order is this one. Reads the inventory, the plans and the journal, and nothing else.
+ */
+export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): PlannedCommand[] {
+  const list: PlannedCommand[] = [];
+  const say = (when: PlannedCommand['when'], host: string, what: string, command: string): void => void list.push({ host, what, when, command });
+  const undos: { host: string; change: Pick<Change, 'what' | 'undo'> }[] = [];
+  const change = (host: string, each: Change): void => {
+    say('change', host, each.what, each.command);
+    undos.push({ host, change: each });
+  };
+  const { admin } = inventory.cluster;
+  for (const { host, what, command } of readJournal(inventory.name).open) say('undo of a killed run', host, what, command);
+  const plan = plans[0];
+  if (plan === undefined) return list;
+
+  for (const { name } of inventory.hosts) {
+    say('look', name, 'what is there', factsScript);
+    for (let i = 0; i < 2; i++) say('look', name, 'its clock', clockCommand);
+  }
+  for (const { image, mebibytes } of inventory.namespaces) {
+    say('look', admin, `image ${image}`, imageScript(inventory, image));
+    say('look', admin, `what is in image ${image}, if anything was ever written to it`, sampleScript(inventory, { bytes: mebibytes * 1_048_576, objectBytes: usualObjectBytes, prefix: 'PREFIX', watchers: [], written: true, mark: '' }));
+  }
+  if (inventory.cluster.keyring !== null) say('look', admin, 'the administrator’s key, by which the monitors are asked through this connection', keyringCommand(inventory));
+  for (const { name } of withRole(inventory, 'gateway')) {
+    const { what, ...rest } = createGateway(inventory, name);
+    change(admin, { what: `${what}, if the monitor does not know it yet`, ...rest });
+  }
+  for (const { image } of inventory.namespaces) say('change', admin, `image ${image} is pathproof's from now on (stays)`, markScratch(inventory, image));
+  for (const { name } of withRole(inventory, 'gateway')) program(name, 'gateway', removeGateway(name));
+  for (const { name } of withRole(inventory, 'host')) program(name, 'host', removeHost(name, plan.topology.nqn));
+
+  for (const each of plans) planRun(inventory, each, say);
+  for (const { host, change: { what, undo } } of undos.reverse()) say('undo', host, what, undo);
+  return list;
+
+  function program(name: string, entry: 'gateway' | 'host', undo: string): void {
+    change(name, loadModules(entry));
+    if (entry === 'host') change(name, keepParameters());
+    undos.push({ host: name, change: { what: `${entry} program and its folders`, undo } });
+    for (const { what, path, mode } of installedFiles(entry, name)) say('change', name, `${entry} program: the ${what}, on standard input`, uploadCommand(path, mode));
+    say('change', name, `${entry} program`, programStartCommand(entry, name));
+  }
+}
+
+type Say = (when: PlannedCommand['when'], host: string, what: string, command: string) => void;
+
+function planRun(inventory: Inventory, plan: Plan, say: Say): void {
+  const title = `${plan.suite}/${plan.scenario}`;
+  for (const { name } of plan.topology.hosts) {
+    say('start of run', name, `${title}: are all paths there`, controllersCommand(plan.topology.nqn));
+    for (const { nsid, uuid } of namespacesOf(plan.topology, name)) say('start of run', name, `${title}: what an earlier run has left in the stamp workload's part of namespace ${nsid}`, zeroNamespace(uuid, stampBytes(plan)));
+    say('start of run', name, `${title}: the journal of its I/O, for as long as the run lasts`, `exec tail -q -c +1 -F ${hostJournalPath(name)}`);
+    for (const job of (plan.fio ?? []).filter(({ host }) => host === name)) {
+      for (const phase of job.phases) say('start of run', name, `${title}: fio job ${job.name}, ${phase}, on namespaces ${job.sections.map(({ nsid }) => nsid).join(', ')}`, "cd DIR; LC_ALL=C 'fio' OPTIONS 'job.fio'   # DIR: mktemp -d /var/tmp/pathproof-fio-XXXXXXXX, removed afterwards");
+    }
+  }
+  const injected = new Map<string, Extract<PlanStep, { do: 'inject' }>>();
+  for (const step of plan.steps) {
+    if (step.do === 'inject') {
+      injected.set(step.id, step);
+      faultCommands(inventory, plan, step, 'fault', say);
+    } else if (step.do === 'heal') faultCommands(inventory, plan, injected.get(step.id)!, 'heal', say);
+  }
+  for (const { name } of inventory.hosts) say('end of run', name, `${title}: its logs`, nodeLogScript);
+}
+
+/** What a fault's driver (fault/drivers.ts) does to the hosts. Faults that only ask our own programs for something have no command. */
+function faultCommands(inventory: Inventory, plan: Plan, { fault, target }: Extract<PlanStep, { do: 'inject' }>, when: 'fault' | 'heal', say: Say): void {
+  const start = (): void => say(when, target, `${fault}: a new gateway program`, programStartCommand('gateway', target));
+  const end = (signal: 'KILL' | 'TERM'): void => {
+    say(when, target, `${fault}: PID is its process`, `kill -${signal} PID`);
+    say(when, target, `${fault}: how it ended`, programExitCommand(target));
+    say(when, target, `${fault}: is it gone`, 'test -d /proc/PID');
+  };
+  switch (fault) {
+    case 'gateway.kill':
+      return when === 'fault' ? end('KILL') : start();
+    case 'gateway.reboot':
+      if (when === 'fault') end('KILL');
+      return start();
+    case 'gateway.remove':
+      return when === 'fault' ? end('TERM') : start();
+    case 'gateway.power-off': {
+      const { power } = hostNamed(inventory, target);
+      if (power === undefined) return;
+      say(when, harnessHost, `${fault} ${target}`, when === 'fault' ? power.off : power.on);
+      say(when, harnessHost, `${fault} ${target}: its power`, power.status);
+      if (when === 'fault') return;
+      say(when, target, `${fault}: can it be logged into`, 'true');
+      say(when, target, `${fault}: its modules`, loadModules('gateway').command);
+      for (const { what, path, mode } of installedFiles('gateway', target)) say(when, target, `${fault}: the ${what} again, on standard input`, uploadCommand(path, mode));
+      return start();
+    }
+    default:
+      for (const link of linksOf(plan, fault, target)) {
+        const { host, what, command, undo } = cutLink(inventory, link, 'both');
+        say(when, host, when === 'fault' ? what : `link ${link} healed`, when === 'fault' ? command : undo);
+      }
+      // A gateway that was cut off may have ended itself; it is started again as soon as the cluster can be reached.
+      if (when === 'heal' && linksOf(plan, fault, target).length > 0) start();
+  }
+}

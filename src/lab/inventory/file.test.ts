@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { PathproofError } from '../../util/errors.js';
+import { hostNamed, loadInventory, parseInventory, withRole } from './file.js';
+import { exampleInventory as good } from './testing/example.js';
+
+function mistakes(text: string): string {
+  try {
+    parseInventory(text, 'i.yaml');
+  } catch (error) {
+    if (error instanceof PathproofError && error.code === 'BAD_INVENTORY' && error.exitCode === 64) return error.message;
+    throw error;
+  }
+  return '';
+}
+
+describe('inventory file', () => {
+  it('takes a whole one, with defaults', () => {
+    const inventory = parseInventory(good, '/etc/pathproof/i.yaml');
+    expect(inventory).toMatchObject({ name: 'rack', sshConfig: '/etc/pathproof/ssh_config', allow: ['kill', 'network'], accel: 'native', gateways: { kind: 'nvmet', port: 4_420 }, cluster: { entity: 'client.admin', keyring: '/etc/ceph/ceph.client.admin.keyring' } });
+    expect(withRole(inventory, 'gateway').map(({ name }) => name)).toEqual(['gw1', 'gw2']);
+    expect(hostNamed(inventory, 'host1').ssh).toBe('host1');
+  });
+
+  it.each([
+    ['a YAML error', good.replace('name: rack', 'name: [rack'), /^i\.yaml:\d+:\d+: /],
+    ['an unknown field', good.replace('    power: ', '    powre: '), /^i\.yaml:12:5: hosts\.gw1: unknown field "powre"/],
+    ['a wrong role', good.replace('roles: [ceph]', 'roles: [osd]'), /^i\.yaml:7:13: hosts\.ceph\.roles\.0: /],
+    ['an ssh option in place of a destination', good.replace('ssh: host1', 'ssh: -oProxyCommand=x'), /hosts\.host1\.ssh: an OpenSSH destination is wanted/],
+    ['a permission that does not exist', good.replace('[kill, network]', '[kill, reboot]'), /^i\.yaml:\d+:\d+: allow\.1: /],
+    ['an image name that would be shell', good.replace('image: pp2', 'image: "pp2; rm"'), /namespaces\.1\.image: letters, digits/],
+    ['a namespace that nobody gave up', good.replace('image: pp2, mebibytes: 16, scratch: true', 'image: pp2, mebibytes: 16'), /^i\.yaml:\d+:\d+: namespaces\.1: pp2 is not marked scratch: true/],
+    ['a namespace that is there twice', good.replace('image: pp2', 'image: pp1'), /namespaces\.1\.image: pp1 is named twice/],
+    ['an administrator who is no host', good.replace('admin: ceph', 'admin: mon9'), /cluster\.admin: there is no host mon9/],
+    ['gateways out of order', good.replace('  gw2:', '  gw3:'), /hosts\.gw3: the hosts with the role gateway are named gw1, gw2 … in this order: this is gw2/],
+    ['no host', good.replace('roles: [host]', 'roles: [ceph]'), /hosts: none has the role host/],
+    ['two gateways with one address', good.replace('192.0.2.102', '192.0.2.101'), /192\.0\.2\.101 is gw1's/],
+    ['powerOff without power commands', good.replace('[kill, network]', '[powerOff]'), /hosts\.gw2: allow has powerOff: the gateway needs power commands/],
+    ['gateways with different numbers of networks', good.replace('[192.0.2.102]', '[192.0.2.102, 198.51.100.102]'), /hosts\.gw2\.fabrics: every gateway has as many addresses/],
+    ['a gateway without an address', good.replace(', fabrics: [192.0.2.102]', ''), /hosts\.gw2: a gateway needs fabrics/],
+  ])('refuses %s, with its place', (_, text, message) => {
+    expect(text).not.toBe(good);
+    expect(mistakes(text)).toMatch(message);
+  });
+
+  it('names every mistake in the order of the lines', () => {
+    const text = good.replace('admin: ceph', 'admin: mon9').replace('image: pp2', 'image: pp1');
+    expect(mistakes(text).split('\n').map((line) => line.replace(/^i\.yaml:\d+:\d+: /, '').split(':')[0])).toEqual(['cluster.admin', 'namespaces.1.image']);
+  });
+
+  it('says when the file is not there', () => {
+    expect(() => loadInventory('/nonexistent/i.yaml')).toThrow(/cannot read the inventory/);
+  });
+});

@@ -1,0 +1,46 @@
+import { abilities, type Ability } from '../../fault/specs.js';
+import type { LabPlatform } from '../../plan/types.js';
+import { allows, withRole, type Inventory, type Permission } from './file.js';
+
+/** An emulated processor takes so many times longer until a run has measured it. */
+const usualEmulationFactor = 15;
+
+/** Which permission an ability stands for. The listeners of gateways that we start ourselves are ours. */
+const permissionFor: Partial<Record<Ability, Permission>> = {
+  'gateway.kill': 'kill', 'gateway.stop': 'kill', 'gateway.power': 'powerOff', 'monitor.command': 'cephadm',
+  'link.gateway-store': 'network', 'link.gateway-monitor': 'network', 'link.host-gateway': 'network',
+};
+const always: readonly Ability[] = ['gateway.listeners'];
+
+/** What the plan of a run on these hosts has to know of them. */
+export function platformOf(inventory: Inventory): LabPlatform {
+  const gateways = withRole(inventory, 'gateway');
+  const lacks: Partial<Record<Ability, string>> = {};
+  for (const ability of abilities) {
+    const reason = reasonAgainst(inventory, ability);
+    if (reason !== undefined) lacks[ability] = reason;
+  }
+  return {
+    accel: inventory.accel, emulationFactor: inventory.accel === 'tcg' ? usualEmulationFactor : 1, fabrics: gateways[0]!.fabrics!.length,
+    inventory: {
+      name: inventory.name, abilities: abilities.filter((ability) => lacks[ability] === undefined), lacks,
+      pool: inventory.cluster.pool, group: inventory.cluster.group, gateways: gateways.length, hosts: withRole(inventory, 'host').length,
+      namespaces: inventory.namespaces.map(({ image, mebibytes }) => ({ image, mebibytes })),
+    },
+  };
+}
+
+function reasonAgainst(inventory: Inventory, ability: Ability): string | undefined {
+  if (always.includes(ability)) return undefined;
+  const permission = permissionFor[ability];
+  if (permission === undefined) return 'no inventory can do that';
+  if (!allows(inventory, permission)) return `the inventory does not allow ${permission}`;
+  if (ability === 'link.gateway-store' || ability === 'link.gateway-monitor') {
+    const { mons, osds } = inventory.cluster;
+    if (osds.length === 0) return 'the inventory does not name the OSDs';
+    const shared = osds.find((osd) => mons.some((mon) => mon.startsWith(`${osd}:`)));
+    // By its address alone nobody can tell whether a packet is for the one or the other.
+    if (shared !== undefined) return `a monitor and an OSD share the address ${shared}`;
+  }
+  return undefined;
+}
