@@ -82,6 +82,7 @@ function planRun(inventory: Inventory, plan: Plan, say: Say): void {
     say('start of run', name, `${title}: the journal of its I/O, for as long as the run lasts`, `exec tail -q -c +1 -F ${hostJournalPath(name)}`);
     for (const job of (plan.fio ?? []).filter(({ host }) => host === name)) {
       for (const phase of job.phases) say('start of run', name, `${title}: fio job ${job.name}, ${phase}, on namespaces ${job.sections.map(({ nsid }) => nsid).join(', ')}`, "cd DIR; LC_ALL=C 'fio' OPTIONS 'job.fio'   # DIR: mktemp -d /var/tmp/pathproof-fio-XXXXXXXX, removed afterwards");
+      say('end of run', name, `${title}: fio job ${job.name} is told to end; PID is its process`, 'kill -INT PID');
     }
   }
   const injected = new Map<string, Extract<PlanStep, { do: 'inject' }>>();
