@@ -14,7 +14,7 @@ import { ClusterWatch } from '../qemu/lab/cluster-watch.js';
 import { nodeLogScript } from '../qemu/lab/node-logs.js';
 import { QemuGateway } from '../qemu/lab/qemu-gateway.js';
 import { QemuHost } from '../qemu/lab/qemu-host.js';
-import { parseBlocklist, parseOsdEpoch } from '../qemu/lab/store-watch.js';
+import { storeStateOf } from '../qemu/lab/store-watch.js';
 import { parseEndpoint } from '../qemu/network.js';
 import type { GuestPrograms } from '../qemu/programs.js';
 import type { Lab, LinkNode, MonitorNode, Product, StoreNode } from '../types.js';
@@ -100,10 +100,7 @@ export class InventoryLab implements Lab {
   };
 
   readonly store: StoreNode = {
-    state: async () => {
-      const { cluster } = this.#up(this.#prepared);
-      return { epoch: parseOsdEpoch(await cluster.must({ prefix: 'osd stat', format: 'json' })), blocklist: parseBlocklist(await cluster.must({ prefix: 'osd blocklist ls', format: 'json' })) };
-    },
+    state: async () => storeStateOf(this.#up(this.#prepared).cluster),
   };
 
   async up(progress: (step: string) => void): Promise<void> {

@@ -17,7 +17,7 @@ import type { LabOptions } from '../provider.js';
 import type { Accel } from '../qemu/accel.js';
 import type { LabImage } from '../qemu/image/image.js';
 import { ClusterSession } from '../qemu/lab/cluster.js';
-import { parseBlocklist, parseOsdEpoch, StoreWatch } from '../qemu/lab/store-watch.js';
+import { storeStateOf, StoreWatch } from '../qemu/lab/store-watch.js';
 import { addressOf } from '../qemu/network.js';
 import { LabRegistration } from '../registry.js';
 import type { HostNode, Lab, MonitorNode, Product, StoreNode } from '../types.js';
@@ -92,10 +92,7 @@ export class NativeLab implements Lab {
   };
 
   readonly store: StoreNode = {
-    state: async () => ({
-      epoch: parseOsdEpoch(await this.#up(this.#session).must({ prefix: 'osd stat', format: 'json' })),
-      blocklist: parseBlocklist(await this.#up(this.#session).must({ prefix: 'osd blocklist ls', format: 'json' })),
-    }),
+    state: async () => storeStateOf(this.#up(this.#session)),
   };
 
   /** cephadm, as its administrator has it. */

@@ -22,7 +22,7 @@ import { collectNodeLogs } from './node-logs.js';
 import { QemuGateway } from './qemu-gateway.js';
 import { QemuHost } from './qemu-host.js';
 import { checkSoundness } from './soundness.js';
-import { parseBlocklist, parseOsdEpoch } from './store-watch.js';
+import { storeStateOf } from './store-watch.js';
 
 /** The machines that the provider has made ready for this plan. */
 export interface ReadyMachines {
@@ -83,10 +83,7 @@ export class QemuLab implements Lab {
   };
 
   readonly store: StoreNode = {
-    state: async () => ({
-      epoch: parseOsdEpoch(await this.#up(this.#cluster).must({ prefix: 'osd stat', format: 'json' })),
-      blocklist: parseBlocklist(await this.#up(this.#cluster).must({ prefix: 'osd blocklist ls', format: 'json' })),
-    }),
+    state: async () => storeStateOf(this.#up(this.#cluster)),
   };
 
   async up(progress: (step: string) => void): Promise<void> {

@@ -89,6 +89,12 @@ export function parseBlocklist(text: string): string[] {
   return (JSON.parse(first) as { addr: string }[]).map(({ addr }) => addr);
 }
 
+/** A real cluster's answer to StoreNode.state. */
+export async function storeStateOf(cluster: { must(command: Record<string, unknown>): Promise<string> }): Promise<{ epoch: number; blocklist: string[] }> {
+  const epoch = parseOsdEpoch(await cluster.must({ prefix: 'osd stat', format: 'json' }));
+  return { epoch, blocklist: parseBlocklist(await cluster.must({ prefix: 'osd blocklist ls', format: 'json' })) };
+}
+
 export function parseOsdEpoch(text: string): number {
   const { epoch } = JSON.parse(text) as { epoch?: unknown };
   if (typeof epoch !== 'number') throw new Error(`no epoch: ${text.slice(0, 100)}`);
