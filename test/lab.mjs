@@ -11,6 +11,6 @@ pathproof('doctor', '--lab', 'qemu', '--fix');
 const isUp = pathproof('lab', 'up', '--lab', 'qemu');
 const isDown = pathproof('lab', 'down');
 count(`lab up, lab down in ${seconds()} s`, isUp && isDown ? 'pass' : 'fail');
-runSuites('qemu', suites, 3);
+runSuites('qemu', suites);
 console.log(`real parts: ${suites.join(', ')} in ${seconds()} s`);
 finish();

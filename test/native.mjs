@@ -15,11 +15,11 @@ const verdictOf = (isGood) => (isGood ? 'pass' : 'fail');
 count('doctor', verdictOf(pathproof('doctor', '--lab', 'native', '--fix')));
 const hosts = spawnSync('npx', ['vitest', 'run', 'src/lab/native/native-host.lab.test.ts'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, PATHPROOF_NATIVE: '1' } });
 count('native hosts boot, are switched off and leave nothing, also after a crash', verdictOf(hosts.status === 0));
-runSuites('native', isBrief ? ['smoke', ['failover', 'by-cephadm'], ['nightly', 'held-data-phase']] : ['smoke', 'failover', 'nightly'], 3);
+runSuites('native', isBrief ? ['smoke', ['failover', 'by-cephadm'], ['nightly', 'held-data-phase']] : ['smoke', 'failover', 'nightly']);
 if (!isBrief) {
   // The same gateways with Linux as the initiator.
   count('doctor, Linux hosts', verdictOf(pathproof('doctor', '--lab', 'native-linux', '--fix')));
-  runSuites('native-linux', ['smoke', 'failover'], 3);
+  runSuites('native-linux', ['smoke', 'failover']);
 }
 count('lab down', verdictOf(pathproof('lab', 'down')));
 console.log(`native lab in ${seconds()} s`);

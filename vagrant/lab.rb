@@ -13,6 +13,10 @@ module PathproofLab
   # Addresses: the fabric's prefix and the node's number, as in src/lab/qemu/network.ts (vagrant/lab.test.ts compares them).
   PREFIXES = { "a" => "192.0.2", "b" => "198.51.100" }.freeze
   NUMBER_BASES = { "ceph" => 9, "gw" => 100, "host" => 200 }.freeze
+  # Containers, and what manages them, on top of the daemons (MB).
+  CEPHADM_MEMORY_MIN = { "ceph" => 3072, "gateway" => 1536, "host" => 0 }.freeze
+  # SPDK's huge pages.
+  CEPH_NVMEOF_MEMORY_MIN = 8192
 
   Machine = Struct.new(:name, :kind, :memory, :cpus, keyword_init: true) do
     def number
@@ -40,6 +44,19 @@ module PathproofLab
       return settings["boot_timeout"] if settings["boot_timeout"].positive?
 
       accel == "tcg" ? 1800 : 300
+    end
+
+    def cephadm?
+      settings["flavour"] == "cephadm"
+    end
+
+    # cephadm gives an OSD a whole disk.
+    def osd_disk?(machine)
+      cephadm? && machine.kind == "ceph"
+    end
+
+    def osd_gb
+      8
     end
 
     def fabrics
@@ -78,7 +95,7 @@ module PathproofLab
     def box
       return { "name" => settings["box"], "url" => settings["box_url"], "version" => settings["box_version"] } unless settings["box"] == "local"
 
-      @prepared || saved_box || { "name" => "pathproof/lab", "url" => "", "version" => "" }
+      @prepared || saved_box || { "name" => cephadm? ? "pathproof/cephadm" : "pathproof/lab", "url" => "", "version" => "" }
     end
 
     # Builds the box and the files for each machine, once per command: Vagrant reads the Vagrantfile several times.
@@ -97,12 +114,19 @@ module PathproofLab
     private
 
     def machine(name, kind)
-      Machine.new(name: name, kind: kind, memory: settings["memory"][kind], cpus: cpus(kind))
+      Machine.new(name: name, kind: kind, memory: memory(kind), cpus: cpus(kind))
+    end
+
+    def memory(kind)
+      return settings["memory"][kind] unless cephadm?
+
+      least = kind == "gateway" && settings["images"] == "registry" ? CEPH_NVMEOF_MEMORY_MIN : CEPHADM_MEMORY_MIN.fetch(kind)
+      [settings["memory"][kind], least].max
     end
 
     # Emulated processors that patch code which another one runs can panic a kernel at boot; the host alone needs two (lab.yaml).
     def cpus(kind)
-      accel == "tcg" && kind != "host" ? 1 : settings["cpus"][kind]
+      accel == "tcg" && kind != "host" && !(cephadm? && kind == "ceph") ? 1 : settings["cpus"][kind]
     end
 
     def saved_box

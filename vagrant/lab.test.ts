@@ -151,6 +151,7 @@ describe.skipIf(findProgram('vagrant') === undefined)('vagrant validate', () => 
     ['software emulation', { LAB_ACCEL: 'tcg' }],
     ['KVM', { LAB_ACCEL: 'kvm' }],
     ['another box, other counts, one fabric', { LAB_BOX: 'debian/trixie64', LAB_GATEWAYS: '4', LAB_HOSTS: '2', LAB_FABRICS: '1' }],
+    ['cephadm', { LAB_ACCEL: 'tcg', LAB_FLAVOUR: 'cephadm' }],
   ])('passes: %s', (_, env) => {
     expect(validate(env)).toContain('validated successfully');
   }, 130_000);

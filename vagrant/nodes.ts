@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { addressOf, fabricNames, macOf, prefixLength, type FabricName } from '../src/lab/qemu/network.js';
+import { addressOf, fabricNames, macOf, prefixLength } from '../src/lab/qemu/network.js';
 import { fabricCard } from '../src/lab/qemu/nodes.js';
 import { designOf, type LabDesign } from '../src/lab/qemu/design.js';
 import { defaultRecipe } from '../src/lab/qemu/image/recipe.js';
@@ -19,9 +19,14 @@ const anyScenario = { name: 'lab', title: 'A lab that is only up', description: 
 const storeMinMb = 4_096;
 const monPort = 3_300;
 
+/** The lab of these settings as a plan has it. */
+export function planFor(settings: LabSettings): Plan {
+  return settings.plan === '' ? shapedPlan(settings) : storedPlan(settings.plan);
+}
+
 /** The lab of these settings, with the same addresses, names and identities as the qemu lab of the same shape. */
 export function designFor(settings: LabSettings): LabDesign {
-  const design = designOf(settings.plan === '' ? shapedPlan(settings) : storedPlan(settings.plan), { recipe: 'vagrant' }, settings.accel);
+  const design = designOf(planFor(settings), { recipe: 'vagrant' }, settings.accel);
   // These machines have disks, and are switched off and on.
   return { ...design, ceph: { ...design.ceph, objectStore: 'bluestore', storeMb: Math.max(storeMinMb, design.ceph.storeMb) } };
 }
@@ -50,18 +55,25 @@ export function completeCluster(known: ClusterIdentity | undefined, spec: CephSp
   return { fsid: known?.fsid ?? randomUUID(), osdUuid: known?.osdUuid ?? randomUUID(), secrets };
 }
 
-/** What each machine of the lab is told. */
-export function describeNodes(settings: LabSettings, design: LabDesign, cluster: ClusterIdentity): NodeDescription[] {
+/** What every machine is told, whatever the flavour. */
+export function commonPart(settings: LabSettings, nodes: readonly { name: string; alsoKnownAs?: readonly string[] }[], name: string): Pick<NodeDescription, 'name' | 'cards' | 'hosts' | 'repository'> {
   const fabrics = fabricNames.slice(0, settings.fabrics);
-  const hosts = design.nodes.flatMap(({ name, alsoKnownAs = [] }) => [name, ...alsoKnownAs]).flatMap((name) => fabrics.map((fabric) => (
-    `${addressOf(fabric, name)} ${fabric === 'a' ? `${name} ${name}-a` : `${name}-${fabric}`}`
+  const { alsoKnownAs = [] } = nodes.find((node) => node.name === name)!;
+  const hosts = nodes.flatMap((node) => [node.name, ...(node.alsoKnownAs ?? [])]).flatMap((each) => fabrics.map((fabric) => (
+    `${addressOf(fabric, each)} ${fabric === 'a' ? `${each} ${each}-a` : `${each}-${fabric}`}`
   )));
+  return {
+    name, hosts, repository: settings.ceph_repository,
+    cards: fabrics.map((fabric) => ({ name: fabricCard(fabric), mac: macOf(fabric, name), addresses: [name, ...alsoKnownAs].map((each) => `${addressOf(fabric, each)}/${prefixLength}`) })),
+  };
+}
+
+/** What each machine of the flavour debian is told. */
+export function describeNodes(settings: LabSettings, design: LabDesign, cluster: ClusterIdentity): NodeDescription[] {
   const monHosts = monsOf(design.ceph).map(({ address }) => `${address}:${monPort}`);
   return design.nodes.map((node): NodeDescription => {
-    const card = (fabric: FabricName) => ({ name: fabricCard(fabric), mac: macOf(fabric, node.name), addresses: [node.name, ...(node.alsoKnownAs ?? [])].map((name) => `${addressOf(fabric, name)}/${prefixLength}`) });
     const common = {
-      name: node.name, cards: fabrics.map(card), hosts, modules: [...(node.modules ?? [])],
-      packages: [...defaultRecipe(settings.debian_suite).packages], repository: settings.ceph_repository, cephMajor: settings.ceph_release,
+      ...commonPart(settings, design.nodes, node.name), modules: [...(node.modules ?? [])], packages: [...defaultRecipe(settings.debian_suite).packages], cephMajor: settings.ceph_release,
     };
     const gateway = design.gateways.find(({ name }) => name === node.name);
     if (gateway !== undefined) {

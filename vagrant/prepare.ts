@@ -1,7 +1,8 @@
 // Called by the Vagrantfile before machines are made or provisioned, with the settings as JSON on its standard input: builds
 // the local box if it is wanted and not there, and writes what each machine is told into one archive. The last line of the
 // output says which box it is.
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -11,20 +12,19 @@ import { runTool } from '../src/lab/qemu/tools.js';
 import { describe } from '../src/plan/scenario.js';
 import { PathproofError, usageError } from '../src/util/errors.js';
 import { ensureBox } from './box/build.js';
-import { completeCluster, describeNodes, designFor } from './nodes.js';
-import type { ClusterIdentity } from './provision/node.js';
+import { describeCephadmNodes, gatewayProgram, type CephadmSecrets } from './cephadm-nodes.js';
+import { completeCluster, describeNodes, designFor, planFor } from './nodes.js';
+import type { ClusterIdentity, NodeDescription } from './provision/node.js';
 import { settingsSchema, type LabSettings } from './settings.js';
 
 async function prepare(settings: LabSettings): Promise<{ name: string; url: string; version: string }> {
   const dir = settings.state_dir;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   chmodSync(dir, 0o700);
-  const design = designFor(settings);
-  const cluster = completeCluster(readCluster(join(dir, 'cluster.json')), design.ceph);
-  writeSecret(join(dir, 'cluster.json'), JSON.stringify(cluster));
+  const nodes = settings.flavour === 'cephadm' ? describeCephadmNodes(settings, planFor(settings), await cephadmSecrets(dir)) : debianNodes(settings, dir);
   const provision = await bundleProvision();
   const programs = new Map(await Promise.all(guestEntries.map(async (entry) => [entry, (await bundleGuestEntry(entry)).code] as const)));
-  for (const node of describeNodes(settings, design, cluster)) {
+  for (const node of nodes) {
     const content = join(dir, node.name);
     rmSync(content, { recursive: true, force: true });
     mkdirSync(content, { mode: 0o700 });
@@ -34,6 +34,7 @@ async function prepare(settings: LabSettings): Promise<{ name: string; url: stri
       writeFileSync(join(content, `${node.program.entry}.mjs`), programs.get(node.program.entry)!);
       writeFileSync(join(content, 'supervise'), supervisorScript);
     }
+    if (node.files?.some(({ from }) => from === gatewayProgram) === true) writeFileSync(join(content, gatewayProgram), (await bundleGuestEntry('cephadm-gateway')).code);
     const part = join(dir, `${node.name}.tar.part`);
     await runTool('tar', ['-C', content, '--owner=0', '--group=0', '-cf', part, '.']);
     chmodSync(part, 0o600);
@@ -41,10 +42,30 @@ async function prepare(settings: LabSettings): Promise<{ name: string; url: stri
     rmSync(content, { recursive: true });
   }
   if (settings.box !== 'local') return { name: settings.box, url: settings.box_url, version: settings.box_version };
-  const { name, url, version } = await ensureBox({ suite: settings.debian_suite, progress: (line) => console.error(line) });
+  const { name, url, version } = await ensureBox({ flavour: settings.flavour, suite: settings.debian_suite, progress: (line) => console.error(line) });
   const box = { name, url, version };
   writeFileSync(join(dir, 'box.json'), JSON.stringify(box));
   return box;
+}
+
+function debianNodes(settings: LabSettings, dir: string): NodeDescription[] {
+  const design = designFor(settings);
+  const cluster = completeCluster(readCluster(join(dir, 'cluster.json')), design.ceph);
+  writeSecret(join(dir, 'cluster.json'), JSON.stringify(cluster));
+  return describeNodes(settings, design, cluster);
+}
+
+/** The identity of cephadm's cluster, and the key with which it gets into its hosts; once made they stay. */
+async function cephadmSecrets(dir: string): Promise<CephadmSecrets> {
+  const file = join(dir, 'cephadm.json');
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as CephadmSecrets;
+  const key = join(dir, 'cephadm.key');
+  rmSync(key, { force: true });
+  await runTool('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'pathproof cephadm', '-f', key]);
+  const secrets = { fsid: randomUUID(), key: { secret: readFileSync(key, 'utf8'), public: readFileSync(`${key}.pub`, 'utf8').trim() } };
+  for (const each of [key, `${key}.pub`]) rmSync(each);
+  writeSecret(file, JSON.stringify(secrets));
+  return secrets;
 }
 
 function readCluster(file: string): ClusterIdentity | undefined {

@@ -11,16 +11,19 @@ import { findMirror } from '../../src/lab/qemu/image/mirror.js';
 import { StagedBuild } from '../../src/lab/qemu/image/stages.js';
 import { findProgram, runTool } from '../../src/lab/qemu/tools.js';
 import { infraError } from '../../src/util/errors.js';
-import { boxFiles, boxScript, diskScript, grubModules, grubOptions } from './content.js';
+import { ensureNativeImages } from '../../src/lab/native/images.js';
+import { nativeRecipe } from '../../src/lab/native/recipe.js';
+import { diskScript, grubModules, grubOptions } from './content.js';
 import { bootArea, diskLayout } from './disk.js';
 import { boxInit, boxModules } from './init.js';
-import { boxHash, boxName, boxRecipe, boxVersion } from './recipe.js';
+import { boxHash, boxName, boxRecipe, boxVersion, filesOf, scriptOf, type BoxFlavour, type BoxRecipe } from './recipe.js';
 
 /** A box that is built: what Vagrant is told. */
 export interface Box { name: string; version: string; /** `file://…`, the catalogue from which Vagrant takes the box. */ url: string; dir: string; packages: Record<string, string> }
 
 export interface BoxOptions {
   suite?: string;
+  flavour?: BoxFlavour;
   /** Overrides the mirror of the machine's apt configuration. */
   mirror?: string;
   progress: (line: string) => void;
@@ -38,35 +41,38 @@ const catalogue = 'box.json';
 const tools: Readonly<Record<string, string>> = { 'mmdebstrap': 'mmdebstrap', 'grub-mkimage': 'grub-common', 'mke2fs': 'e2fsprogs', 'qemu-img': 'qemu-utils', 'xz': 'xz-utils' };
 const grubDir = '/usr/lib/grub/i386-pc';
 
-export function boxDir(suite?: string): string {
-  const recipe = boxRecipe(suite);
+export function boxDir(recipe: BoxRecipe): string {
   return join(cacheDir(), 'boxes', `${recipe.suite}-${boxHash(recipe)}`);
 }
 
-/** The box of a suite if it is in the cache, complete. */
-export function cachedBox(suite?: string): Box | undefined {
-  const dir = boxDir(suite);
+/** The box of a recipe if it is in the cache, complete. */
+export function cachedBox(recipe: BoxRecipe): Box | undefined {
+  const dir = boxDir(recipe);
   const file = join(dir, catalogue);
   if (!existsSync(file) || !existsSync(join(dir, 'lab.box'))) return undefined;
   const { packages } = JSON.parse(readFileSync(join(dir, 'packages.json'), 'utf8')) as { packages: Record<string, string> };
-  return { name: boxName, version: boxVersion(boxHash(boxRecipe(suite))), url: `file://${file}`, dir, packages };
+  return { name: boxName(recipe.flavour), version: boxVersion(boxHash(recipe)), url: `file://${file}`, dir, packages };
 }
 
-/** The box of a suite, built first if the cache has none; a build that was stopped is gone on with. */
+/**
+ * The box of a suite and a flavour, built first if the cache has none; a build that was stopped is gone on with. The flavour cephadm
+ * needs root, since podman fills its storage.
+ */
 export async function ensureBox(options: BoxOptions): Promise<Box> {
-  return cachedBox(options.suite) ?? withLock(`${boxDir(options.suite)}.lock`, lockWaitMaxMs,
+  const recipe = boxRecipe(options.suite, options.flavour);
+  return cachedBox(recipe) ?? withLock(`${boxDir(recipe)}.lock`, lockWaitMaxMs,
     (pid) => options.progress(`waiting for pid ${pid}, which builds this box`),
-    async () => cachedBox(options.suite) ?? build(options));
+    async () => cachedBox(recipe) ?? build(recipe, options));
 }
 
 /**
  * ```
  *   mirror ─mmdebstrap─▶ root.tar ─┬─▶ vmlinuz, initramfs ─╮
- *                                  ╰───────────────────────┴─mke2fs─▶ disk.raw ─▶ lab.box ─▶ box.json, last
+ *                                  ├───────────────────────┴─mke2fs─▶ disk.raw ─▶ lab.box ─▶ box.json, last
+ *   container images (cephadm) ────╯
  * ```
  */
-async function build(options: BoxOptions): Promise<Box> {
-  const recipe = boxRecipe(options.suite);
+async function build(recipe: BoxRecipe, options: BoxOptions): Promise<Box> {
   const hash = boxHash(recipe);
   const as = bootstrapMode();
   if (as.mode === undefined) throw infraError('IMAGE_RIGHTS', `cannot build a box: ${as.why}`, { hint: 'run as root once, or install uidmap and give this user subordinate ids' });
@@ -74,7 +80,7 @@ async function build(options: BoxOptions): Promise<Box> {
   const missing = Object.entries(tools).filter(([program]) => findProgram(program) === undefined).map(([, name]) => name);
   if (!existsSync(join(grubDir, 'boot.img'))) missing.push('grub-pc-bin');
   if (missing.length > 0) throw infraError('TOOL_MISSING', `cannot build a box without ${missing.join(', ')}`, { hint: `apt-get install --no-install-recommends ${missing.join(' ')}` });
-  const stages = new StagedBuild(boxDir(options.suite), options.progress);
+  const stages = new StagedBuild(boxDir(recipe), options.progress);
   const free = statfsSync(stages.dir);
   if (!existsSync(stages.path('root.tar')) && free.bavail * free.bsize < buildNeedsBytes) {
     throw infraError('NO_SPACE', `${stages.dir} has ${(free.bavail * free.bsize / 1024 ** 3).toFixed(1)} GB left; building a box takes ${buildNeedsBytes / 1024 ** 3} GB`, { hint: 'XDG_CACHE_HOME names the folder of caches' });
@@ -83,7 +89,7 @@ async function build(options: BoxOptions): Promise<Box> {
   const tar = stages.path('root.tar');
   await stages.run({
     file: 'root.tar', title: 'Debian packages (mmdebstrap)',
-    make: async (part, say) => bootstrap(bootstrapArguments(recipe, mode, await findMirror(options.mirror), part, await hooks(stages.dir)), say),
+    make: async (part, say) => bootstrap(bootstrapArguments(recipe, mode, await findMirror(options.mirror), part, await hooks(stages.dir, recipe)), say),
   });
   await stages.run({ file: 'packages.json', title: 'list of packages', make: async (part) => {
     const status = (await runTool('tar', ['-xOf', tar, './var/lib/dpkg/status'])).toString('utf8');
@@ -91,35 +97,37 @@ async function build(options: BoxOptions): Promise<Box> {
   } });
   await stages.run({ file: 'vmlinuz', title: 'kernel', make: async (part) => writeFileSync(part, await runTool('tar', ['--wildcards', '-xOf', tar, './boot/vmlinuz-*'])) });
   await stages.run({ file: 'initramfs', title: 'initramfs', make: async (part) => writeFileSync(part, (await buildInitramfs(tar, { modules: boxModules, init: boxInit })).archive) });
-  await stages.run({ file: 'disk.qcow2', title: 'disk', make: (part) => makeDisk(stages, mode, part) });
+  const store = recipe.flavour === 'cephadm' ? (await ensureNativeImages(nativeRecipe(recipe.suite), { progress: options.progress, ...(options.mirror === undefined ? {} : { mirror: options.mirror }) })).store : '';
+  await stages.run({ file: 'disk.qcow2', title: 'disk', make: (part) => makeDisk(stages, mode, store, part) });
   await stages.run({ file: 'lab.box', title: 'box', make: (part) => makeBox(stages, part) });
   await stages.run({ file: catalogue, title: 'catalogue', make: async (part) => {
     const checksum = await sha256(stages.path('lab.box'));
     const provider = { name: 'libvirt', url: `file://${stages.path('lab.box')}`, checksum_type: 'sha256', checksum };
-    writeFileSync(part, `${JSON.stringify({ name: boxName, description: 'Debian for the lab of pathproof', versions: [{ version: boxVersion(hash), providers: [provider] }] }, null, 2)}\n`);
+    writeFileSync(part, `${JSON.stringify({ name: boxName(recipe.flavour), description: 'Debian for the lab of pathproof', versions: [{ version: boxVersion(hash), providers: [provider] }] }, null, 2)}\n`);
   } });
   for (const file of ['disk.qcow2', 'vmlinuz', 'initramfs', ...(options.keepTar === true ? [] : ['root.tar'])]) rmSync(stages.path(file), { force: true });
   stages.say(`ready: ${stages.dir}`);
-  return cachedBox(options.suite)!;
+  return cachedBox(recipe)!;
 }
 
 /** The files of the box, as a tar that mmdebstrap can read in whatever namespace it works; then its script. */
-async function hooks(dir: string): Promise<string[]> {
+async function hooks(dir: string, recipe: BoxRecipe): Promise<string[]> {
+  const files = filesOf(recipe);
   const overlay = join(dir, 'overlay');
   const tar = join(dir, 'overlay.tar');
   rmSync(overlay, { recursive: true, force: true });
-  for (const [path, text] of Object.entries({ ...boxFiles, 'root/box.sh': boxScript })) {
+  for (const [path, text] of Object.entries({ ...files, 'root/box.sh': scriptOf(recipe) })) {
     const file = join(overlay, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
   }
   // Only files: the folders of the packages keep their modes.
-  await runTool('tar', ['-C', overlay, '--owner=0', '--group=0', '--mode=u=rwX,go=rX', '-cf', tar, ...Object.keys(boxFiles), 'root/box.sh']);
+  await runTool('tar', ['-C', overlay, '--owner=0', '--group=0', '--mode=u=rwX,go=rX', '-cf', tar, ...Object.keys(files), 'root/box.sh']);
   rmSync(overlay, { recursive: true });
   return [`--customize-hook=tar-in "${tar}" /`, '--customize-hook=chroot "$1" sh /root/box.sh', '--customize-hook=rm "$1/root/box.sh"'];
 }
 
-async function makeDisk(stages: StagedBuild, mode: BootstrapMode, part: string): Promise<void> {
+async function makeDisk(stages: StagedBuild, mode: BootstrapMode, store: string, part: string): Promise<void> {
   const raw = stages.path('disk.raw');
   rmSync(raw, { force: true });
   const core = stages.path('core.img');
@@ -128,7 +136,7 @@ async function makeDisk(stages: StagedBuild, mode: BootstrapMode, part: string):
   writeSync(disk, bootArea(readFileSync(join(grubDir, 'boot.img')), readFileSync(core)));
   ftruncateSync(disk, diskLayout.totalBytes);
   closeSync(disk);
-  const script = ['sh', '-c', diskScript, 'disk', stages.path('root.tar'), stages.path('vmlinuz'), stages.path('initramfs'), stages.path('unpacked'), raw];
+  const script = ['sh', '-c', diskScript, 'disk', stages.path('root.tar'), stages.path('vmlinuz'), stages.path('initramfs'), stages.path('unpacked'), raw, store];
   // Only a process that may give files to anybody can unpack the root; mmdebstrap has the same namespace for others to use.
   const [program, ...args] = mode === 'root' ? script : ['mmdebstrap', '--unshare-helper', ...script];
   await runTool(program!, args, { timeoutMs: diskMaxMs });

@@ -1,3 +1,4 @@
+import { hostFiles, imageStorePath } from '../../src/lab/native/host-files.js';
 import { diskLayout } from './disk.js';
 import { rootDevice } from './init.js';
 
@@ -57,21 +58,47 @@ rm -rf /var/cache/apt/*.bin /var/lib/apt/lists/*
 touch /etc/.updated /var/.updated
 `;
 
+/**
+ * `sysctl -a` fails on recent kernels although it says all there is to say, and cephadm takes that for its own failure in each call of
+ * ceph-volume.
+ */
+const sysctlShim = `#!/bin/sh
+for argument; do
+  case $argument in -a) exec 2>/dev/null; /usr/sbin/sysctl -a; exit 0;; esac
+done
+exec /usr/sbin/sysctl "$@"
+`;
+
+/** Of the native hosts, what makes podman find the images. */
+const podmanFiles = new Set(['/etc/containers/storage.conf', '/etc/containers/policy.json']);
+
+/** What a box of the flavour cephadm has besides. */
+export const cephadmFiles: Readonly<Record<string, string>> = {
+  'usr/local/sbin/sysctl': sysctlShim,
+  ...Object.fromEntries(hostFiles.filter(({ path }) => podmanFiles.has(path)).map(({ path, text }) => [path.slice(1), text])),
+};
+
+export const cephadmScript = `chmod 755 /usr/local/sbin/sysctl
+mkdir -p ${imageStorePath}
+systemctl enable chrony.service
+`;
+
 export const grubModules = ['biosdisk', 'part_msdos', 'ext2', 'linux', 'normal', 'configfile'] as const;
 export const grubOptions = ['-O', 'i386-pc', '-p', '(hd0,msdos1)/boot/grub'] as const;
 
 /**
- * Run by sh with the arguments root.tar, kernel and initramfs, the folder for the unpacked root, and the raw disk: the
- * file system is written straight into its partition. Needs no mount and no loop device; only the owner ids of the files,
+ * Run by sh with the arguments root.tar, kernel and initramfs, the folder for the unpacked root, the raw disk, and podman's storage
+ * (empty: none): the file system is written straight into its partition. Needs no mount and no loop device; only the owner ids of the files,
  * as root has them or a user namespace. Features that GRUB 2.06 cannot read are left out.
  */
 export const diskScript = `set -e
-tar=$1 kernel=$2 initramfs=$3 root=$4 disk=$5
+tar=$1 kernel=$2 initramfs=$3 root=$4 disk=$5 store=$6
 mkdir -p "$root"
 tar -C "$root" --exclude='./dev/*' -xf "$tar"
 rm -f "$root"/boot/vmlinuz-* "$root"/boot/initrd* "$root"/boot/System.map-* "$root"/vmlinuz* "$root"/initrd.img*
 cp "$kernel" "$root/boot/vmlinuz"
 cp "$initramfs" "$root/boot/initramfs"
+if [ -n "$store" ]; then cp -a "$store/." "$root${imageStorePath}/"; fi
 PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -O ^metadata_csum,^64bit,^orphan_file -E offset=${diskLayout.offsetBytes},lazy_itable_init=1,lazy_journal_init=1 -m 1 -d "$root" "$disk" ${diskLayout.fileSystemKb}k
 rm -rf "$root"
 `;

@@ -1,28 +1,49 @@
 import { createHash } from 'node:crypto';
 import { excludedPaths, defaultRecipe, recipeHash, type ImageRecipe } from '../../src/lab/qemu/image/recipe.js';
-import { boxFiles, boxScript, diskScript, grubModules, grubOptions } from './content.js';
+import { nativeRecipe, nativeRecipeHash } from '../../src/lab/native/recipe.js';
+import { boxFiles, boxScript, cephadmFiles, cephadmScript, diskScript, grubModules, grubOptions } from './content.js';
 import { diskLayout } from './disk.js';
 import { boxInit, boxModules } from './init.js';
 
 /** What a machine of Vagrant needs beyond the packages of the qemu lab: an init, sudo and what Vagrant itself calls in its guests. */
 const boxPackages = ['systemd', 'systemd-sysv', 'udev', 'sudo', 'openssh-client', 'rsync', 'linux-sysctl-defaults', 'e2fsprogs', 'dmsetup'];
 
-/** The packages of the qemu lab (one list for both) and what makes a machine of them. */
-export function boxRecipe(suite?: string): ImageRecipe {
+/** What cephadm asks of a host, and of the container runtime's parts those that podman only recommends. */
+export const cephadmPackages = ['dbus', 'cephadm', 'podman', 'crun', 'catatonit', 'lvm2', 'chrony', 'python3', 'python3-jinja2', 'python3-yaml', 'ca-certificates'] as const;
+
+/** `cephadm` has the container images of the native lab, too. */
+export type BoxFlavour = 'debian' | 'cephadm';
+
+export interface BoxRecipe extends ImageRecipe { flavour: BoxFlavour }
+
+/** The packages of the qemu lab (one list for all) and what makes a machine of them. */
+export function boxRecipe(suite?: string, flavour: BoxFlavour = 'debian'): BoxRecipe {
   const recipe = defaultRecipe(suite);
-  return { ...recipe, packages: [...recipe.packages, ...boxPackages] };
+  return { ...recipe, flavour, packages: [...recipe.packages, ...boxPackages, ...(flavour === 'cephadm' ? cephadmPackages : [])] };
+}
+
+/** Files of the box that no package has. */
+export function filesOf({ flavour }: BoxRecipe): Readonly<Record<string, string>> {
+  return flavour === 'cephadm' ? { ...boxFiles, ...cephadmFiles } : boxFiles;
+}
+
+export function scriptOf({ flavour }: BoxRecipe): string {
+  return flavour === 'cephadm' ? `${boxScript}${cephadmScript}` : boxScript;
 }
 
 /** Changes when the way of building changes in a manner that the other parts of the hash do not show. */
 const boxBuilderVersion = 1;
 
 /** 16 hexadecimal digits that stand for everything the box is made of. */
-export function boxHash(recipe: ImageRecipe): string {
-  const parts = [boxBuilderVersion, recipeHash(recipe), excludedPaths, diskLayout, boxFiles, boxScript, diskScript, grubModules, grubOptions, boxModules, boxInit];
+export function boxHash(recipe: BoxRecipe): string {
+  const images = recipe.flavour === 'cephadm' ? [nativeRecipeHash(nativeRecipe(recipe.suite))] : [];
+  const parts = [boxBuilderVersion, recipeHash(recipe), excludedPaths, diskLayout, filesOf(recipe), scriptOf(recipe), diskScript, grubModules, grubOptions, boxModules, boxInit, ...images];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }
 
-export const boxName = 'pathproof/lab';
+export function boxName(flavour: BoxFlavour): string {
+  return flavour === 'cephadm' ? 'pathproof/cephadm' : 'pathproof/lab';
+}
 
 /**
  * A version as Vagrant wants it, another one for each recipe: libvirt keeps the volume of a box by its name and version,

@@ -42,19 +42,9 @@ export function baseSteps(node: NodeDescription): Step[] {
         await $`systemctl restart pathproof-network.service`;
       },
     },
-    accessStep(),
+    accessStep(node),
     packagesStep(node),
-    {
-      title: 'release of Ceph',
-      isDone: async () => {
-        const { stdout } = await $`dpkg-query -W -f '\${Version}' ceph-common`;
-        const major = majorOf(stdout);
-        if (!(major >= 19)) throw new Error(`Ceph ${stdout} has no monitor of NVMe-oF gateways; 19 or newer is needed`);
-        if (node.cephMajor !== 0 && major !== node.cephMajor) throw new Error(`Ceph ${stdout} is installed, release ${node.cephMajor} was asked for (ceph_release)`);
-        return true;
-      },
-      make: () => Promise.resolve(),
-    },
+    ...(node.cephMajor === undefined ? [] : [releaseStep(node.cephMajor)]),
     filesStep('kernel modules: at boot', [{ path: '/etc/modules-load.d/pathproof.conf', text: node.modules.map((name) => `${name}\n`).join('') }]),
     {
       title: 'kernel modules',
@@ -70,12 +60,12 @@ export function baseSteps(node: NodeDescription): Step[] {
 }
 
 /** Whoever may log in as the user that provisions is root by sudo anyway; harnesses log in as root at once (unix sockets and files are root's). */
-function accessStep(): Step {
+function accessStep({ authorizedKeys = [] }: NodeDescription): Step {
   const wanted = async (): Promise<string[]> => {
     const user = process.env['SUDO_USER'];
-    if (user === undefined || user === 'root') return [];
+    if (user === undefined || user === 'root') return authorizedKeys;
     const home = (await $`getent passwd ${user}`).stdout.split(':')[5]!;
-    return linesOf(readText(`${home}/.ssh/authorized_keys`));
+    return [...linesOf(readText(`${home}/.ssh/authorized_keys`)), ...authorizedKeys];
   };
   const missing = async (): Promise<string[]> => {
     const there = new Set(linesOf(readText(rootKeysFile)));
@@ -89,6 +79,25 @@ function accessStep(): Step {
       writeFileSync(rootKeysFile, [...linesOf(readText(rootKeysFile)), ...await missing(), ''].join('\n'), { mode: 0o600 });
     },
   };
+}
+
+/** The packages' own: what runs here is what they have. */
+function releaseStep(wanted: number): Step {
+  return {
+    title: 'release of Ceph',
+    isDone: async () => {
+      checkRelease((await $`dpkg-query -W -f '\${Version}' ceph-common`).stdout, wanted);
+      return true;
+    },
+    make: () => Promise.resolve(),
+  };
+}
+
+/** Throws if a version of Ceph is not what is needed; `wanted`: its major version, 0: any that has NVMeofGwMon. */
+export function checkRelease(version: string, wanted: number): void {
+  const major = majorOf(version);
+  if (!(major >= 19)) throw new Error(`Ceph ${version} has no monitor of NVMe-oF gateways; 19 or newer is needed`);
+  if (wanted !== 0 && major !== wanted) throw new Error(`Ceph ${version} is installed, release ${wanted} was asked for (ceph_release)`);
 }
 
 function linesOf(text: string): string[] {

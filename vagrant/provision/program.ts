@@ -122,18 +122,21 @@ function safeLink(path: string): string {
 
 function connectedStep({ program, namespaces = [] }: NodeDescription, socket: string, evidence: () => Promise<string>): Step {
   const controllers = (program!.config['controllers'] as unknown[]).length;
+  const count = typeof namespaces === 'number' ? namespaces : namespaces.length;
   const connected = async (): Promise<boolean> => {
     const { live, optimized } = readHostPaths();
-    return live === controllers && namespaces.every((uuid) => (optimized.get(uuid) ?? 0) > 0);
+    if (live !== controllers) return false;
+    // The UUIDs of namespaces that ceph-nvmeof makes are its own.
+    return typeof namespaces === 'number' ? [...optimized.values()].filter((paths) => paths > 0).length === count : namespaces.every((uuid) => (optimized.get(uuid) ?? 0) > 0);
   };
   return {
-    title: `host has all ${controllers} paths, and an optimized one to each of ${namespaces.length} namespaces`,
+    title: `host has all ${controllers} paths, and an optimized one to each of ${count} namespaces`,
     isDone: connected,
     make: async () => {
       // Gateways may be on their way: each attempt connects what it finds.
       const deadline = Date.now() + servingMaxMs;
       for (;;) {
-        const problem = await request(socket, 'connect', { namespaces }).then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error)));
+        const problem = await request(socket, 'connect', { namespaces: typeof namespaces === 'number' ? [] : namespaces }).then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error)));
         if (await connected()) return;
         if (Date.now() >= deadline) throw new Error(`not connected within ${servingMaxMs / 1_000} s: ${problem ?? 'some paths are missing'}`);
         await new Promise((resolve) => setTimeout(resolve, pollMs));
