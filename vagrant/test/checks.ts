@@ -1,4 +1,6 @@
+import { hostOfGatewayId } from '../../src/lab/native/gateway-names.js';
 import { parsePaths } from '../../src/lab/qemu/provision/host.js';
+import { parseOrchPs } from '../../src/lab/native/orchestrator.js';
 import { parseNvmeGwShow } from '../../src/monitor/show-parser.js';
 import { parseSummaries } from '../provision/step.js';
 
@@ -9,19 +11,30 @@ export function healthProblems(output: string): string[] {
   return /^HEALTH_OK\b/m.test(output) ? [] : [`ceph health says ${output.trim() === '' ? 'nothing' : output.trim()}`];
 }
 
-/** `ceph nvme-gw show`: every gateway is AVAILABLE and ACTIVE for its own group alone. */
-export function gatewayProblems(show: string, names: readonly string[]): string[] {
+/** `ceph nvme-gw show`: every gateway is AVAILABLE and ACTIVE for its own group alone. `service`: of cephadm, whose names have the host's in them. */
+export function gatewayProblems(show: string, names: readonly string[], service?: string): string[] {
   const from = show.indexOf('{');
   if (from < 0) return [`nvme-gw show is no JSON: ${show.trim()}`];
   const { gateways } = parseNvmeGwShow(show.slice(from));
   return names.flatMap((name) => {
-    const gateway = gateways.find(({ id }) => id === name);
+    const gateway = gateways.find(({ id }) => (service === undefined ? id : hostOfGatewayId(id, service)) === name);
     if (gateway === undefined) return [`the monitor does not know ${name}`];
     const active = Object.entries(gateway.states).filter(([, state]) => state === 'ACTIVE').map(([group]) => Number(group));
     return [
       ...(gateway.availability === 'AVAILABLE' ? [] : [`${name} is ${gateway.availability}`]),
       ...(active.length === 1 && active[0] === gateway.anaGroup ? [] : [`${name} is ACTIVE for the groups ${active.join(', ') || 'none'}, its own is ${gateway.anaGroup}`]),
     ];
+  });
+}
+
+/** `ceph orch ps`: cephadm has one daemon that runs on each of these hosts. */
+export function orchProblems(output: string, hosts: readonly string[]): string[] {
+  const from = output.indexOf('[');
+  if (from < 0) return [`orch ps is no JSON: ${output.trim()}`];
+  const daemons = parseOrchPs(output.slice(from));
+  return hosts.flatMap((host) => {
+    const own = daemons.filter((daemon) => daemon.host === host);
+    return own.length === 1 && own[0]!.status === 1 ? [] : [`${host} has ${own.map(({ name, statusText }) => `${name}: ${statusText}`).join(', ') || 'no gateway'}`];
   });
 }
 
