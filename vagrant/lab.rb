@@ -98,6 +98,12 @@ module PathproofLab
       @prepared || saved_box || { "name" => cephadm? ? "pathproof/cephadm" : "pathproof/lab", "url" => "", "version" => "" }
     end
 
+    # For the kernel of the local box, which looks for it in SMBIOS; never empty, as GRUB stops at what is missing.
+    def kernel_option
+      option = box["option"]
+      option.nil? || option.empty? ? "pathproof.accel=#{accel}" : option
+    end
+
     # Builds the box and the files for each machine, once per command: Vagrant reads the Vagrantfile several times.
     def prepare
       return if @prepared || (ARGV & PREPARED_COMMANDS).empty?

@@ -9,6 +9,7 @@ import { build } from 'esbuild';
 import { bundleGuestEntry, guestEntries } from '../src/lab/guest/bundle.js';
 import { supervisorScript } from '../src/lab/guest/supervisor.js';
 import { runTool } from '../src/lab/qemu/tools.js';
+import { emulatedTscKhz } from '../src/lab/qemu/tsc.js';
 import { describe } from '../src/plan/scenario.js';
 import { PathproofError, usageError } from '../src/util/errors.js';
 import { ensureBox } from './box/build.js';
@@ -17,7 +18,10 @@ import { completeCluster, describeNodes, designFor, planFor } from './nodes.js';
 import type { ClusterIdentity, NodeDescription } from './provision/node.js';
 import { settingsSchema, type LabSettings } from './settings.js';
 
-async function prepare(settings: LabSettings): Promise<{ name: string; url: string; version: string }> {
+/** What the Vagrantfile has to know: the box, and the option that the local box's kernel gets by SMBIOS. */
+interface Prepared { name: string; url: string; version: string; option: string }
+
+async function prepare(settings: LabSettings): Promise<Prepared> {
   const dir = settings.state_dir;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   chmodSync(dir, 0o700);
@@ -41,9 +45,10 @@ async function prepare(settings: LabSettings): Promise<{ name: string; url: stri
     renameSync(part, join(dir, `${node.name}.tar`));
     rmSync(content, { recursive: true });
   }
-  if (settings.box !== 'local') return { name: settings.box, url: settings.box_url, version: settings.box_version };
+  if (settings.box !== 'local') return { name: settings.box, url: settings.box_url, version: settings.box_version, option: '' };
   const { name, url, version } = await ensureBox({ flavour: settings.flavour, suite: settings.debian_suite, progress: (line) => console.error(line) });
-  const box = { name, url, version };
+  const khz = settings.accel === 'tcg' ? await emulatedTscKhz() : undefined;
+  const box = { name, url, version, option: khz === undefined ? `pathproof.accel=${settings.accel}` : `tsc_early_khz=${khz}` };
   writeFileSync(join(dir, 'box.json'), JSON.stringify(box));
   return box;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gatewayProblems, healthProblems, ioProblems, pathProblems, provisionProblems } from './checks.js';
+import { gatewayProblems, healthProblems, ioProblems, orchProblems, pathProblems, provisionProblems } from './checks.js';
 
 describe('healthProblems', () => {
   it('accepts health with what is muted, and nothing else', () => {
@@ -24,6 +24,18 @@ describe('ioProblems', () => {
   });
 });
 
+describe('orchProblems', () => {
+  const daemon = (hostname: string, suffix: string, status: number, text: string) => ({ daemon_type: 'nvmeof', daemon_id: `rbd.g.${hostname}.${suffix}`, hostname, status, status_desc: text });
+
+  it('accepts one that runs on each host, and names hosts with none, with two, and with one that has stopped', () => {
+    const said = `[${['gw1', 'gw2'].map((host) => JSON.stringify(daemon(host, 'abcdef', 1, 'running'))).join(',')}]`;
+    expect(orchProblems(said, ['gw1', 'gw2'])).toEqual([]);
+    const wrong = JSON.stringify([daemon('gw1', 'abcdef', 0, 'stopped'), daemon('gw2', 'abcdef', 1, 'running'), daemon('gw2', 'ghijkl', 1, 'running')]);
+    expect(orchProblems(wrong, ['gw1', 'gw2', 'gw3'])).toEqual(['gw1 has nvmeof.rbd.g.gw1.abcdef: stopped', 'gw2 has nvmeof.rbd.g.gw2.abcdef: running, nvmeof.rbd.g.gw2.ghijkl: running', 'gw3 has no gateway']);
+    expect(orchProblems('No daemons reported', ['gw1'])).toEqual(['orch ps is no JSON: No daemons reported']);
+  });
+});
+
 describe('gatewayProblems', () => {
   const gateway = (id: string, group: number, availability: string, states: string) => ({ 'gw-id': id, 'anagrp-id': group, 'num-namespaces': 2, 'performed-full-startup': 1, 'Availability': availability, 'num-listeners': 2, 'ana states': states });
   const show = (...gateways: object[]): string => `${JSON.stringify({ 'epoch': 7, 'GW-epoch': 7, 'pool': 'rbd', 'group': 'g', 'features': 'LB', 'rebalance_ana_group': 1, 'num gws': gateways.length, 'Anagrp list': '[ 1 2 ]', 'num-namespaces': 4, 'Created Gateways:': gateways })}\n`;
@@ -32,6 +44,12 @@ describe('gatewayProblems', () => {
 
   it('accepts gateways that are AVAILABLE and ACTIVE for their own group', () => {
     expect(gatewayProblems(show(first, second), ['gw1', 'gw2'])).toEqual([]);
+  });
+
+  it('knows the gateways of cephadm by their hosts', () => {
+    const show2 = show(gateway('client.nvmeof.rbd.g.gw1.abcdef', 1, 'AVAILABLE', ' 1: ACTIVE , 2: STANDBY '));
+    expect(gatewayProblems(show2, ['gw1'], 'nvmeof.rbd.g')).toEqual([]);
+    expect(gatewayProblems(show2, ['gw1', 'gw2'], 'nvmeof.rbd.g')).toEqual(['the monitor does not know gw2']);
   });
 
   it('names one that is not there, not AVAILABLE, or has more than its own', () => {
