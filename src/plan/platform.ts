@@ -26,9 +26,10 @@ export function nominalPlatform(lab: LabKind, machines: Partial<VirtualMachines>
     case 'native-linux':
       return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 1, kernelHosts: true };
     case 'qemu':
-    case 'vagrant':
-      // The same parts, whoever makes the machines.
       return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 2, machines: { ...defaultMachines, ...machines } };
+    case 'vagrant':
+      // The same parts on other machines.
+      return { accel: 'tcg', emulationFactor: usualEmulationFactor, fabrics: 2, machines: { ...defaultMachines, ...machines, disks: true } };
   }
 }
 

@@ -121,6 +121,8 @@ export interface VirtualMachines {
   auth: 'none' | 'cephx';
   /** Monitors of the cluster, 1, 3 or 5. */
   mons: number;
+  /** They boot systemd from disks of their own, as Vagrant's do; absent: a small init from a shared image. */
+  disks?: true;
 }
 
 export interface StampWorkload {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { $ } from 'zx/core';
 import { CephMonSession } from '../../src/ceph/msgr2/index.js';
-import { cephConfig, isClean, makeEntities, monsOf, type CephSpec } from '../../src/lab/qemu/provision/ceph.js';
+import { cephConfig, isClean, makeEntities, monNice, monsOf, osdNice, type CephSpec } from '../../src/lab/qemu/provision/ceph.js';
 import { keyringText, secretType, type CephEntity } from '../../src/lab/qemu/provision/keyring.js';
 import { filesStep } from './files.js';
 import type { ClusterIdentity, NodeDescription } from './node.js';
@@ -33,7 +33,10 @@ export async function cephSteps({ ceph: spec, cluster }: NodeDescription & { cep
       { path: '/etc/ceph/mkfs.keyring', text: keyringText(entities), mode: 0o600 },
       { path: `${dataDir}/mgr/ceph-${mgrId}/keyring`, text: keyring(`mgr.${mgrId}`), mode: 0o600 },
       { path: `${osdDir}/keyring`, text: keyring(`osd.${osdId}`), mode: 0o600 },
+      { path: '/etc/systemd/system/ceph-mon@.service.d/pathproof.conf', text: `[Service]\nNice=${monNice}\n` },
+      { path: '/etc/systemd/system/ceph-osd@.service.d/pathproof.conf', text: `[Service]\nNice=${osdNice}\n` },
     ], async () => {
+      await $`systemctl daemon-reload`;
       await $`chown -R ceph:ceph ${dataDir}`;
       await $`chown ceph:ceph /etc/ceph/mkfs.keyring`;
     }),

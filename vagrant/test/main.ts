@@ -1,7 +1,7 @@
-// The Vagrant lab from nothing to nothing: `npm run test:vagrant`. Installs what is missing (apt, as root), runs libvirt in namespaces
+// The Vagrant lab from nothing to nothing (part of `npm run test:vagrant`). Installs what is missing (apt, as root), runs libvirt in namespaces
 // of its own, builds the box, `vagrant up` with software emulation, looks at the lab from inside, provisions a second time, destroys
 // it, and looks that nothing is left. Ends with the plain line "N passed, N failed"; the exit code is 0 only if all passed.
-// `npm run test:vagrant -- cephadm`: the same with the flavour cephadm, its images built on this machine.
+// Its argument is the flavour: debian, or cephadm, whose container images are built on this machine.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

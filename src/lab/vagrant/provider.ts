@@ -112,7 +112,10 @@ export class VagrantProvider implements LabProvider {
       exitOf: (...args) => programs.exitOf(...args),
     };
     const kept = this.#o.cold === true ? undefined : keptLab('vagrant', key);
-    if (kept === undefined) checkMemory(design);
+    if (kept === undefined) {
+      checkMemory(design);
+      await timed(progress, 'box', () => VagrantMachines.buildBox(plan.platform.machines!.debianSuite, progressOf(progress)));
+    }
     const room = kept === undefined ? await timed(progress, 'libvirt', () => LibvirtRoom.open({ kvm: accel === 'kvm' })) : LibvirtRoom.adopt(kept);
     let machines: VagrantMachines | undefined;
     try {

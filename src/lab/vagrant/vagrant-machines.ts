@@ -1,6 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { infraError } from '../../util/errors.js';
 import type { LabMachines } from '../machine.js';
 import { accessFile, type NodeAccess } from '../qemu/kept.js';
@@ -13,6 +15,7 @@ import { VagrantMachine } from './vagrant-machine.js';
 /** On a busy machine without KVM a boot takes minutes; one that takes more has hung. */
 export const bootMaxMs = 15 * 60_000;
 const upMaxMs = 60 * 60_000;
+const boxMaxMs = 45 * 60_000;
 const commandMaxMs = 10 * 60_000;
 
 /** The checkout: Vagrantfile, vagrant/ and node_modules, which a package does not have. */
@@ -32,6 +35,23 @@ export class VagrantMachines implements LabMachines {
   private constructor(room: LibvirtRoom, nodes: ReadonlyMap<string, VagrantMachine>) {
     this.#room = room;
     this.nodes = nodes;
+  }
+
+  /**
+   * The local box, if it is the one that is wanted and the cache has none. Outside the room, which reaches no mirror. An infra error with the
+   * last lines of its output when it cannot be built.
+   */
+  static async buildBox(suite: string, onLine: (line: string) => void): Promise<void> {
+    const { LAB_BOX: box = '' } = process.env;
+    if (box !== '' && box !== 'local') return;
+    const child = execa(process.execPath, ['--import', 'tsx', 'vagrant/box/main.ts', '--suite', suite], { cwd: checkoutDir(), stdin: 'ignore', reject: false, timeout: boxMaxMs });
+    const lines: string[] = [];
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      lines.push(line);
+      onLine(line);
+    });
+    const { exitCode } = await child;
+    if (exitCode !== 0) throw infraError('VAGRANT_BOX', 'the box of the Vagrant lab could not be built', { details: lines.slice(-15), hint: '`npm run box` in the checkout builds it, too' });
   }
 
   /** `vagrant up` with these settings (LAB_…, vagrant/lab.yaml). An infra error with the last lines of its output when it fails. */

@@ -40,8 +40,8 @@ const cleanMaxMs = 180_000;
 const monPort = 3_300;
 const osdId = 0;
 /** Real clusters have their monitors and OSDs on different machines; here a busy OSD must not silence the monitor. */
-const monNice = -10;
-const osdNice = 5;
+export const monNice = -10;
+export const osdNice = 5;
 const monNames = ['a', 'b', 'c', 'd', 'e'] as const;
 /** Python modules of the mgr that it always loads unless told not to; the lab needs its statistics only, and each costs an emulated CPU seconds. */
 const disabledMgrModules = 'balancer crash devicehealth orchestrator pg_autoscaler progress rbd_support status telemetry volumes';
