@@ -129,7 +129,7 @@ export class VagrantProvider implements LabProvider {
         } else {
           progress('', `using the lab that is up (${room.dir})`);
         }
-        machines = await timed(progress, 'logged in', () => VagrantMachines.attach(room, env));
+        machines = await timed(progress, 'logged in', () => VagrantMachines.attach(room, env, design.hosts.map(({ name }) => name)));
         if (kept === undefined) {
           await timed(progress, 'all paths connected', () => makeReady(machines!, design));
           await timed(progress, 'snapshot of the whole lab', () => machines!.save(readyTag));

@@ -7,6 +7,7 @@ import { isSameProcess, processStartTime } from '../process-identity.js';
 import { logTail } from '../qemu/log-tail.js';
 import type { ProcessIdentity } from '../qemu/processes.js';
 import { ConsoleFollower, judgeConsoleLine, type ConsoleFinding } from '../qemu/vm/console.js';
+import { preferSession } from '../qemu/vm/priority.js';
 import type { LibvirtRoom } from './room.js';
 import type { VagrantAccess } from './ssh-config.js';
 import { vagrantDestination, VagrantSsh, vagrantSshOptions } from './vagrant-ssh.js';
@@ -18,6 +19,8 @@ export interface VagrantMachineOptions {
   room: LibvirtRoom;
   /** How long it may take from power-on until root can log in. */
   bootMaxMs: number;
+  /** It goes before the others: what it sees late proves nothing. */
+  observes: boolean;
 }
 
 const exitPollMs = 100;
@@ -167,6 +170,8 @@ export class VagrantMachine implements LabMachine {
     });
     failed.catch(() => undefined);
     await Promise.race([this.ssh.open(this.#o.bootMaxMs, over.signal), failed]);
+    // Not before: gateways that go on from a snapshot have little time until the monitor counts them out, and it would be taken from them.
+    if (this.#o.observes && this.#identity !== undefined) preferSession(this.#identity.pid);
   }
 
   async #virsh(...args: string[]): Promise<void> {

@@ -60,8 +60,8 @@ export class VagrantMachines implements LabMachines {
     if (exitCode !== 0) throw infraError('VAGRANT_UP', timedOut ? `vagrant up did not end within ${upMaxMs / 60_000} minutes` : `vagrant up ended with exit code ${exitCode}`, { details: output.trimEnd().split('\n').slice(-15) });
   }
 
-  /** Finds the machines of a room in which `vagrant up` has ended, and logs into each. */
-  static async attach(room: LibvirtRoom, env: Record<string, string>): Promise<VagrantMachines> {
+  /** Finds the machines of a room in which `vagrant up` has ended, and logs into each. `observers`: those that go before the others. */
+  static async attach(room: LibvirtRoom, env: Record<string, string>, observers: readonly string[]): Promise<VagrantMachines> {
     const config = await room.run('vagrant', ['ssh-config'], checkoutDir(), { env, timeoutMs: commandMaxMs });
     const list = await room.run('virsh', ['--connect', 'qemu:///system', 'list', '--name'], '/', { timeoutMs: commandMaxMs });
     if (config.exitCode !== 0 || list.exitCode !== 0) throw infraError('VAGRANT_SSH_CONFIG', 'Vagrant does not say how to get into its machines', { details: `${config.output}\n${list.output}`.trim().split('\n').slice(-15) });
@@ -69,7 +69,7 @@ export class VagrantMachines implements LabMachines {
     const machines = parseSshConfig(config.stdout).map((access) => {
       const domain = domains.find((name) => name.startsWith('pathproof-') && name.endsWith(`-${access.node}`));
       if (domain === undefined) throw infraError('VM_DOWN', `${access.node} is not running`);
-      return new VagrantMachine({ domain, access, room, bootMaxMs });
+      return new VagrantMachine({ domain, access, room, bootMaxMs, observes: observers.includes(access.node) });
     });
     await Promise.all(machines.map((machine) => machine.attach()));
     writeFileSync(join(room.dir, accessFile), JSON.stringify(Object.fromEntries(machines.map((machine) => [machine.name, { words: machine.sshWords } satisfies NodeAccess]))));

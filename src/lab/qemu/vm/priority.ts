@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 
 /** Of a machine on which is observed. */
@@ -11,11 +11,23 @@ export const observerNice = -10;
  * machine is like any other.
  */
 export function preferSession(pid: number): void {
-  for (const prefer of [() => writeFileSync(`/proc/${pid}/autogroup`, String(observerNice)), () => os.setPriority(pid, observerNice)]) {
-    try {
-      prefer();
-    } catch {
-      // Not root, or a kernel without it.
-    }
+  attempt(() => writeFileSync(`/proc/${pid}/autogroup`, String(observerNice)));
+  // Threads that run already have their own values; those to come have that of the thread which starts them.
+  for (const thread of threadsOf(pid)) attempt(() => os.setPriority(thread, observerNice));
+}
+
+function threadsOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function attempt(prefer: () => void): void {
+  try {
+    prefer();
+  } catch {
+    // Not root, a kernel without it, or a thread that has ended.
   }
 }
