@@ -25,7 +25,7 @@ describe('preferSession', () => {
   it.skipIf(process.getuid?.() !== 0)('raises the threads that run already', async () => {
     const child = spawn(process.execPath, ['-e', 'console.log(1); setTimeout(() => undefined, 60_000)'], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
     children.push(child);
-    await once(child.stdout!, 'data');
+    await once(child.stdout, 'data');
     preferSession(child.pid!);
     const threads = readdirSync(`/proc/${child.pid}/task`).map(Number);
     expect(threads.length).toBeGreaterThan(1);
