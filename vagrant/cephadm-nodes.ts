@@ -25,6 +25,20 @@ const emulatedConfig = [
   '[mgr]', 'mgr_disabled_modules = alerts,balancer,devicehealth,influx,insights,iostat,localpool,mirroring,nfs,osd_perf_query,osd_support,pg_autoscaler,progress,prometheus,rbd_support,selftest,smb,snap_schedule,stats,status,telegraf,telemetry,test_orchestrator,volumes', '',
 ].join('\n');
 
+/** Several texts of a ceph.conf as one: cephadm's parser refuses a section that comes twice. */
+export function mergedConfig(texts: readonly string[]): string {
+  const sections = new Map<string, string[]>();
+  for (const text of texts) {
+    let lines: string[] | undefined;
+    for (const line of text.split('\n').filter((each) => each !== '')) {
+      const section = /^\[(.+)\]$/.exec(line)?.[1];
+      if (section === undefined) lines!.push(line);
+      else sections.set(section, lines = sections.get(section) ?? []);
+    }
+  }
+  return [...sections].map(([section, lines]) => `[${section}]\n${lines.map((line) => `${line}\n`).join('')}`).join('');
+}
+
 export interface CephadmSecrets { fsid: string; key: { secret: string; public: string } }
 
 /** What each machine of the flavour cephadm is told. The orchestrator alone logs in to the gateways' machines and deploys there. */
@@ -43,7 +57,7 @@ export function describeCephadmNodes(settings: LabSettings, plan: Plan, { fsid, 
   const served = { ...servedOf(plan), nodes: Object.fromEntries(gateways.map((name) => [name, { addresses: fabrics.slice(1).map((fabric) => addressOf(fabric, name)) }])) };
   const cephadm: CephadmDescription = {
     fsid, key, host: cephNode, address: addressOf('a', cephNode), pull: !isLocal, osdDevices, cephMajor: settings.ceph_release,
-    config: `${isLocal ? bootstrapConfig({}) : registryConfig(settings)}${settings.accel === 'tcg' ? emulatedConfig : ''}`,
+    config: mergedConfig([isLocal ? bootstrapConfig({}) : registryConfig(settings), ...(settings.accel === 'tcg' ? [emulatedConfig] : [])]),
     image: isLocal ? daemonImage : settings.ceph_image,
     pool: spec.pool, group: spec.group, images: [...spec.images], gateways: gateways.map((name) => ({ name, address: addressOf('a', name) })),
     service: serviceName(spec), services: gateways.map((_, index) => (isLocal ? gatewayServiceYaml : cephNvmeofYaml)(spec, gateways.slice(0, index + 1))),

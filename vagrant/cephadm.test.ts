@@ -10,7 +10,7 @@ import { hostConfigSchema } from '../src/lab/guest/host-config.js';
 import { daemonImage, gatewayImage, imageStorePath } from '../src/lab/native/host-files.js';
 import { findProgram } from '../src/lab/qemu/tools.js';
 import { boxHash, boxName, boxRecipe, filesOf, scriptOf } from './box/recipe.js';
-import { describeCephadmNodes } from './cephadm-nodes.js';
+import { describeCephadmNodes, mergedConfig } from './cephadm-nodes.js';
 import { planFor } from './nodes.js';
 import { checkRelease } from './provision/base.js';
 import { placedOn } from './provision/cephadm.js';
@@ -99,6 +99,17 @@ describe('describeCephadmNodes', () => {
   it('spares emulated processors the manager’s modules, and no others', () => {
     expect(nodesOf().nodes[0]!.cephadm!.config).toContain('mgr_disabled_modules');
     expect(nodesOf({ accel: 'kvm' }).nodes[0]!.cephadm!.config).not.toContain('mgr_disabled_modules');
+  });
+});
+
+describe('mergedConfig', () => {
+  it('has each section once, with all of its lines', () => {
+    expect(mergedConfig(['[global]\na = 1\n[mon]\n', '[mgr]\nb = 2\n[global]\nc = 3\n'])).toBe('[global]\na = 1\nc = 3\n[mon]\n[mgr]\nb = 2\n');
+    for (const { nodes } of [nodesOf(), nodesOf(registry), nodesOf({ accel: 'kvm' })]) {
+      const sections = nodes[0]!.cephadm!.config.split('\n').filter((line) => line.startsWith('['));
+      expect(sections.length).toBeGreaterThan(0);
+      expect(new Set(sections).size).toBe(sections.length);
+    }
   });
 });
 
