@@ -3,14 +3,14 @@
 // failover and policies on it, and ends with the plain line "N passed, N failed".
 //
 // A scenario that is not proved has not passed.
-import { count, finish, pathproof, runSuites, seconds } from './real-lab.mjs';
+import { count, finish, pathproof, runSuites, seconds, verdictOf } from './real-lab.mjs';
 
 const suites = ['smoke', 'failover', 'policies'];
 
 pathproof('doctor', '--lab', 'qemu', '--fix');
 const isUp = pathproof('lab', 'up', '--lab', 'qemu');
 const isDown = pathproof('lab', 'down');
-count(`lab up, lab down in ${seconds()} s`, isUp && isDown ? 'pass' : 'fail');
+count(`lab up, lab down in ${seconds()} s`, verdictOf(isUp && isDown));
 runSuites('qemu', suites);
 console.log(`real parts: ${suites.join(', ')} in ${seconds()} s`);
 finish();

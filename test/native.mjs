@@ -4,13 +4,12 @@
 // write. Everything that it made of this machine is taken down, also after a crash.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { count, finish, pathproof, runSuites, seconds } from './real-lab.mjs';
+import { count, finish, pathproof, runSuites, seconds, verdictOf } from './real-lab.mjs';
 
 const isBrief = process.argv.includes('--brief');
 process.argv = process.argv.filter((word) => word !== '--brief');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const verdictOf = (isGood) => (isGood ? 'pass' : 'fail');
 
 count('doctor', verdictOf(pathproof('doctor', '--lab', 'native', '--fix')));
 const hosts = spawnSync('npx', ['vitest', 'run', 'src/lab/native/native-host.lab.test.ts'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, PATHPROOF_NATIVE: '1' } });

@@ -62,6 +62,11 @@ const reasons = [];
 let passed = 0;
 let failed = 0;
 
+/** The verdict of what either is so or not. */
+export function verdictOf(isGood) {
+  return isGood ? 'pass' : 'fail';
+}
+
 /** Counts and prints one result: only `pass` has passed. */
 export function count(name, verdict) {
   console.log(`${verdict.padEnd(8)} ${name}`);

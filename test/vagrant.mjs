@@ -3,13 +3,12 @@
 // "N passed, N failed". A word does one of the three. Everything that it made of this machine is taken down.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { count, finish, pathproof, runSuites, seconds } from './real-lab.mjs';
+import { count, finish, pathproof, runSuites, seconds, verdictOf } from './real-lab.mjs';
 
 const parts = ['debian', 'cephadm', 'runs'];
 const wanted = process.argv.slice(2).filter((word) => parts.includes(word));
 process.argv = process.argv.filter((word) => !parts.includes(word));
 const root = fileURLToPath(new URL('..', import.meta.url));
-const verdictOf = (isGood) => (isGood ? 'pass' : 'fail');
 
 for (const part of wanted.length === 0 ? parts : wanted) {
   if (part === 'runs') {

@@ -4,7 +4,7 @@ import { daemonImage } from '../src/lab/native/host-files.js';
 import { gatewayPort, servedOf } from '../src/lab/native/programs.js';
 import { defaultRecipe } from '../src/lab/qemu/image/recipe.js';
 import { addressOf, fabricNames } from '../src/lab/qemu/network.js';
-import { hostConfigOf } from '../src/lab/qemu/design.js';
+import { hostConfigOf, imagesOf } from '../src/lab/qemu/design.js';
 import { hostModules } from '../src/lab/qemu/provision/host.js';
 import type { Plan } from '../src/plan/types.js';
 import { cephadmPackages } from './box/recipe.js';
@@ -17,7 +17,7 @@ const cephNode = 'ceph';
 const osdDevices = ['/dev/vdb', '/dev/sdb'];
 const osdMegabytes = 8_192;
 /** Of a gateway that the orchestrator deploys, in the folder beside its description. */
-export const gatewayProgram = 'cephadm-gateway.mjs';
+const gatewayProgram = 'cephadm-gateway.mjs';
 
 /** With emulated processors: modules of the manager that a lab has no use for take minutes to load, and what the monitor takes for dead is only slow. */
 const emulatedConfig = [
@@ -52,7 +52,7 @@ export function describeCephadmNodes(settings: LabSettings, plan: Plan, { fsid, 
   const base = defaultRecipe(settings.debian_suite).packages.filter((name) => !/^ceph-(mon|mgr|osd|base)$/.test(name));
   const spec: ClusterSpec = {
     pool: topology.pool, group: topology.group, gatewayHosts: gateways, osdMegabytes, settings: {},
-    images: topology.namespaces.map(({ image, blocks, blockSize }) => ({ name: image, megabytes: Math.ceil((blocks * blockSize) / 1_048_576) })),
+    images: imagesOf(topology),
   };
   const served = { ...servedOf(plan), nodes: Object.fromEntries(gateways.map((name) => [name, { addresses: fabrics.slice(1).map((fabric) => addressOf(fabric, name)) }])) };
   const cephadm: CephadmDescription = {

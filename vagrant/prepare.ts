@@ -6,19 +6,19 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { bundleGuestEntry, guestEntries } from '../src/lab/guest/bundle.js';
+import { bundleGuestEntry, containerEntries, type ContainerEntry, type GuestEntry } from '../src/lab/guest/bundle.js';
 import { supervisorScript } from '../src/lab/guest/supervisor.js';
 import { runTool } from '../src/lab/qemu/tools.js';
 import { emulatedTscKhz } from '../src/lab/qemu/tsc.js';
 import { describe } from '../src/plan/scenario.js';
 import { PathproofError, usageError } from '../src/util/errors.js';
 import { ensureBox } from './box/build.js';
-import { describeCephadmNodes, gatewayProgram, type CephadmSecrets } from './cephadm-nodes.js';
+import { describeCephadmNodes, type CephadmSecrets } from './cephadm-nodes.js';
 import { completeCluster, describeNodes, designFor, planFor } from './nodes.js';
 import type { ClusterIdentity, NodeDescription } from './provision/node.js';
 import { settingsSchema, type LabSettings } from './settings.js';
 
-/** What the Vagrantfile has to know: the box, and the option that the local box's kernel gets by SMBIOS. */
+/** What the Vagrantfile has to know: the box, and the option that the local box's kernel gets by SMBIOS (empty: none). */
 interface Prepared { name: string; url: string; version: string; option: string }
 
 async function prepare(settings: LabSettings): Promise<Prepared> {
@@ -27,18 +27,16 @@ async function prepare(settings: LabSettings): Promise<Prepared> {
   chmodSync(dir, 0o700);
   const nodes = settings.flavour === 'cephadm' ? describeCephadmNodes(settings, planFor(settings), await cephadmSecrets(dir)) : debianNodes(settings, dir);
   const provision = await bundleProvision();
-  const programs = new Map(await Promise.all(guestEntries.map(async (entry) => [entry, (await bundleGuestEntry(entry)).code] as const)));
+  const wanted = new Set(nodes.flatMap(programsOf));
+  const programs = new Map(await Promise.all([...wanted].map(async (entry) => [entry, (await bundleGuestEntry(entry)).code] as const)));
   for (const node of nodes) {
     const content = join(dir, node.name);
     rmSync(content, { recursive: true, force: true });
     mkdirSync(content, { mode: 0o700 });
     writeSecret(join(content, 'node.json'), JSON.stringify(node));
     writeFileSync(join(content, 'provision.cjs'), provision);
-    if (node.program !== undefined) {
-      writeFileSync(join(content, `${node.program.entry}.mjs`), programs.get(node.program.entry)!);
-      writeFileSync(join(content, 'supervise'), supervisorScript);
-    }
-    if (node.files?.some(({ from }) => from === gatewayProgram) === true) writeFileSync(join(content, gatewayProgram), (await bundleGuestEntry('cephadm-gateway')).code);
+    for (const entry of programsOf(node)) writeFileSync(join(content, `${entry}.mjs`), programs.get(entry)!);
+    if (node.program !== undefined) writeFileSync(join(content, 'supervise'), supervisorScript);
     const part = join(dir, `${node.name}.tar.part`);
     await runTool('tar', ['-C', content, '--owner=0', '--group=0', '-cf', part, '.']);
     chmodSync(part, 0o600);
@@ -48,9 +46,14 @@ async function prepare(settings: LabSettings): Promise<Prepared> {
   if (settings.box !== 'local') return { name: settings.box, url: settings.box_url, version: settings.box_version, option: '' };
   const { name, url, version } = await ensureBox({ flavour: settings.flavour, suite: settings.debian_suite, progress: (line) => console.error(line) });
   const khz = settings.accel === 'tcg' ? await emulatedTscKhz() : undefined;
-  const box = { name, url, version, option: khz === undefined ? `pathproof.accel=${settings.accel}` : `tsc_early_khz=${khz}` };
+  const box = { name, url, version, option: khz === undefined ? '' : `tsc_early_khz=${khz}` };
   writeFileSync(join(dir, 'box.json'), JSON.stringify(box));
   return box;
+}
+
+/** The programs of ours that a node has beside its description: the one that its own unit runs, and those for its containers. */
+function programsOf({ program, files = [] }: NodeDescription): (GuestEntry | ContainerEntry)[] {
+  return [...(program === undefined ? [] : [program.entry]), ...containerEntries.filter((entry) => files.some(({ from }) => from === `${entry}.mjs`))];
 }
 
 function debianNodes(settings: LabSettings, dir: string): NodeDescription[] {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { boxFlavours } from './box/recipe.js';
 
 const count = (max: number) => z.int().min(1).max(max);
 const perKind = (min: number) => z.strictObject({ ceph: z.int().min(min), gateway: z.int().min(min), host: z.int().min(min) });
@@ -6,7 +7,7 @@ const perKind = (min: number) => z.strictObject({ ceph: z.int().min(min), gatewa
 /** vagrant/lab.yaml, with what the Vagrantfile has resolved: the accelerator, and where it keeps its files. */
 export const settingsSchema = z.strictObject({
   gateways: count(16), hosts: count(8), namespaces: count(128), ana_groups: count(16), fabrics: count(2),
-  flavour: z.enum(['debian', 'cephadm']),
+  flavour: z.enum(boxFlavours),
   gateway_kind: z.literal('nvmet', 'nvmet is the only kind of gateway so far'),
   images: z.enum(['local', 'registry']), ceph_image: z.string(), nvmeof_image: z.string(), nvmeof_cli_image: z.string(),
   accel: z.enum(['kvm', 'tcg']),

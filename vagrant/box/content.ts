@@ -1,4 +1,4 @@
-import { hostFiles, imageStorePath } from '../../src/lab/native/host-files.js';
+import { hostFiles, imageStorePath, sysctlShim } from '../../src/lab/native/host-files.js';
 import { diskLayout } from './disk.js';
 import { rootDevice } from './init.js';
 
@@ -65,23 +65,12 @@ rm -rf /var/cache/apt/*.bin /var/lib/apt/lists/*
 touch /etc/.updated /var/.updated
 `;
 
-/**
- * `sysctl -a` fails on recent kernels although it says all there is to say, and cephadm takes that for its own failure in each call of
- * ceph-volume.
- */
-const sysctlShim = `#!/bin/sh
-for argument; do
-  case $argument in -a) exec 2>/dev/null; /usr/sbin/sysctl -a; exit 0;; esac
-done
-exec /usr/sbin/sysctl "$@"
-`;
-
 /** Of the native hosts, what makes podman find the images. */
 const podmanFiles = new Set(['/etc/containers/storage.conf', '/etc/containers/policy.json']);
 
 /** What a box of the flavour cephadm has besides. */
 export const cephadmFiles: Readonly<Record<string, string>> = {
-  'usr/local/sbin/sysctl': sysctlShim,
+  'usr/local/sbin/sysctl': sysctlShim('exec /usr/sbin/sysctl "$@"'),
   ...Object.fromEntries(hostFiles.filter(({ path }) => podmanFiles.has(path)).map(({ path, text }) => [path.slice(1), text])),
 };
 

@@ -1,15 +1,14 @@
 // Builds the local base box: `npx tsx vagrant/box/main.ts [--flavour debian|cephadm] [--suite SUITE] [--mirror URL] [--keep-tar]`. A box that is there
 // already is only named. The last line is the box as JSON.
 import { parseArgs } from 'node:util';
-import { PathproofError, usageError } from '../../src/util/errors.js';
+import { PathproofError } from '../../src/util/errors.js';
 import { ensureBox } from './build.js';
+import { boxFlavour } from './recipe.js';
 
 const { values } = parseArgs({ options: { 'flavour': { type: 'string', default: 'debian' }, 'suite': { type: 'string' }, 'mirror': { type: 'string' }, 'keep-tar': { type: 'boolean' } } });
 try {
-  const { flavour } = values;
-  if (flavour !== 'debian' && flavour !== 'cephadm') throw usageError('FLAVOUR', `there is no box ${flavour}`, 'There are debian and cephadm.');
   const box = await ensureBox({
-    flavour, progress: (line) => console.error(line),
+    flavour: boxFlavour(values.flavour), progress: (line) => console.error(line),
     ...(values.suite === undefined ? {} : { suite: values.suite }), ...(values.mirror === undefined ? {} : { mirror: values.mirror }),
     ...(values['keep-tar'] === undefined ? {} : { keepTar: values['keep-tar'] }),
   });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { excludedPaths, defaultRecipe, recipeHash, type ImageRecipe } from '../../src/lab/qemu/image/recipe.js';
 import { nativeRecipe, nativeRecipeHash } from '../../src/lab/native/recipe.js';
+import { usageError } from '../../src/util/errors.js';
 import { boxFiles, boxScript, cephadmFiles, cephadmScript, diskScript, grubModules, grubOptions } from './content.js';
 import { diskLayout } from './disk.js';
 import { boxInit, boxModules } from './init.js';
@@ -12,7 +13,15 @@ const boxPackages = ['systemd', 'systemd-sysv', 'udev', 'sudo', 'openssh-client'
 export const cephadmPackages = ['dbus', 'cephadm', 'podman', 'crun', 'catatonit', 'lvm2', 'chrony', 'python3', 'python3-jinja2', 'python3-yaml', 'ca-certificates'] as const;
 
 /** `cephadm` has the container images of the native lab, too. */
-export type BoxFlavour = 'debian' | 'cephadm';
+export const boxFlavours = ['debian', 'cephadm'] as const;
+export type BoxFlavour = (typeof boxFlavours)[number];
+
+/** A word of a command line as a flavour; a usage error if it is none. */
+export function boxFlavour(word: string): BoxFlavour {
+  const flavour = boxFlavours.find((each) => each === word);
+  if (flavour === undefined) throw usageError('FLAVOUR', `there is no flavour ${word}`, `There are ${boxFlavours.join(' and ')}.`);
+  return flavour;
+}
 
 export interface BoxRecipe extends ImageRecipe { flavour: BoxFlavour }
 

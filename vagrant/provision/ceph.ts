@@ -91,14 +91,7 @@ export async function cephSteps({ ceph: spec, cluster }: NodeDescription & { cep
       make: () => until(async () => isClean(await admin.must({ prefix: 'status', format: 'json' })), cleanMaxMs),
       evidence: () => admin.must({ prefix: 'health', detail: 'detail' }),
     },
-    {
-      title: 'ceph: images',
-      isDone: async () => (await missingImages(spec)).length === 0,
-      make: async () => {
-        // exclusive-lock would let two gateways fight for an image; fencing here is the blocklist alone.
-        for (const { name, megabytes } of await missingImages(spec)) await $`rbd create ${spec.pool}/${name} --size ${megabytes}M --image-feature layering`;
-      },
-    },
+    imagesStep(spec),
   ];
   return { steps, close: () => admin.close() };
 }
@@ -125,10 +118,20 @@ export function serviceStep(unit: string): Step {
   };
 }
 
-async function missingImages({ pool, images }: CephSpec): Promise<CephSpec['images'][number][]> {
-  const { stdout } = await $`rbd ls ${pool}`;
-  const there = new Set(stdout.split('\n'));
-  return images.filter(({ name }) => !there.has(name));
+/** The pool's images that are not there yet. */
+export function imagesStep({ pool, images }: Pick<CephSpec, 'pool' | 'images'>): Step {
+  const missing = async (): Promise<CephSpec['images'][number][]> => {
+    const there = new Set((await $`rbd ls ${pool}`).stdout.split('\n'));
+    return images.filter(({ name }) => !there.has(name));
+  };
+  return {
+    title: 'ceph: images',
+    isDone: async () => (await missing()).length === 0,
+    make: async () => {
+      // exclusive-lock would let two gateways fight for an image; fencing here is the blocklist alone.
+      for (const { name, megabytes } of await missing()) await $`rbd create ${pool}/${name} --size ${megabytes}M --image-feature layering`;
+    },
+  };
 }
 
 export async function until(isSo: () => Promise<boolean>, maxMs: number): Promise<void> {

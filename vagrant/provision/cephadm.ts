@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { $ } from 'zx/core';
 import { parseNvmeGwShow } from '../../src/monitor/show-parser.js';
 import { checkRelease } from './base.js';
-import { until } from './ceph.js';
+import { imagesStep, until } from './ceph.js';
 import { filesStep } from './files.js';
 import type { CephadmDescription } from './node.js';
 import { nvmeofSteps } from './nvmeof-cli.js';
@@ -107,14 +107,7 @@ export function cephadmSteps(wanted: CephadmDescription): Step[] {
       },
       evidence,
     },
-    {
-      title: 'ceph: images',
-      isDone: async () => (await missingImages(wanted)).length === 0,
-      make: async () => {
-        // exclusive-lock would let two gateways fight for an image; fencing is the blocklist alone.
-        for (const each of await missingImages(wanted)) await $`rbd create ${pool}/${each.name} --size ${each.megabytes}M --image-feature layering`;
-      },
-    },
+    imagesStep(wanted),
     ...gateways.map(({ name }, index): Step => ({
       title: `orch: ${service} on ${name}`,
       isDone: async () => await runs(service, name),
@@ -167,11 +160,6 @@ async function available({ pool, group, gateways }: CephadmDescription): Promise
   return parseNvmeGwShow(shown).gateways.filter(({ availability }) => availability === 'AVAILABLE').length === gateways.length;
 }
 
-async function missingImages({ pool, images }: CephadmDescription): Promise<CephadmDescription['images']> {
-  const there = new Set((await $`rbd ls ${pool}`).stdout.split('\n'));
-  return images.filter(({ name }) => !there.has(name));
-}
-
 /** Does somebody listen for SSH there? */
 function answers(address: string): Promise<boolean> {
   return new Promise((resolve) => {
@@ -186,16 +174,12 @@ function answers(address: string): Promise<boolean> {
 
 /** A host that still is provisioned may lack what cephadm asks of it; its last refusal is the error. */
 async function untilEndsWell(work: () => Promise<unknown>, maxMs: number): Promise<void> {
-  let last: unknown;
-  const deadline = Date.now() + maxMs;
-  for (;;) {
-    try {
-      await work();
-      return;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() >= deadline) throw last;
-    await new Promise((resolve) => setTimeout(resolve, connectMs));
-  }
+  let refusal: unknown;
+  const endsWell = (): Promise<boolean> => work().then(() => true, (error: unknown) => {
+    refusal = error;
+    return false;
+  });
+  await until(endsWell, maxMs).catch(() => {
+    throw refusal;
+  });
 }

@@ -6,7 +6,7 @@ import type { Step } from './step.js';
 const serverPort = 5_500;
 
 /** A ceph-nvmeof object: what lists its kind as JSON, how it is recognized there, and what makes it. */
-interface Wanted { title: string; list: string[]; find: string[]; add: string[] }
+interface Wanted { title: string; list: string[]; find: string; add: string[] }
 
 /**
  * The subsystem of a group of real gateways: itself, its listeners, hosts and namespaces, each in its load-balancing group. Two dialects of
@@ -19,14 +19,14 @@ export function nvmeofSteps(wanted: CephNvmeof): Step[] {
   const inGroup = isMgr ? ['--gw-group', group] : [];
   const image = isMgr ? '--rbd-image-name' : '--rbd-image';
   const objects: Wanted[] = [
-    { title: `subsystem ${nqn}`, list: ['subsystem', 'list', ...inGroup], find: [nqn], add: ['subsystem', 'add', subsystem, nqn, ...(isMgr ? ['--no-group-append=true'] : ['--no-group-append']), ...inGroup] },
+    { title: `subsystem ${nqn}`, list: ['subsystem', 'list', ...inGroup], find: nqn, add: ['subsystem', 'add', subsystem, nqn, ...(isMgr ? ['--no-group-append=true'] : ['--no-group-append']), ...inGroup] },
     ...listeners.map(({ host, address, port }): Wanted => ({
-      title: `listener ${address}:${port} at ${host}`, list: ['listener', 'list', subsystem, nqn, ...inGroup], find: [address],
+      title: `listener ${address}:${port} at ${host}`, list: ['listener', 'list', subsystem, nqn, ...inGroup], find: address,
       add: ['listener', 'add', subsystem, nqn, '--host-name', host, '--traddr', address, '--trsvcid', String(port), ...inGroup],
     })),
-    { title: 'any host', list: ['host', 'list', subsystem, nqn, ...inGroup], find: ['allow_any_host'], add: ['host', 'add', subsystem, nqn, '--host-nqn', '*', ...inGroup] },
+    { title: 'any host', list: ['host', 'list', subsystem, nqn, ...inGroup], find: 'allow_any_host', add: ['host', 'add', subsystem, nqn, '--host-nqn', '*', ...inGroup] },
     ...namespaces.map(({ image: name, anaGroup }): Wanted => ({
-      title: `namespace of ${name} in load-balancing group ${anaGroup}`, list: ['namespace', 'list', subsystem, nqn, ...inGroup], find: [name],
+      title: `namespace of ${name} in load-balancing group ${anaGroup}`, list: ['namespace', 'list', subsystem, nqn, ...inGroup], find: name,
       add: ['namespace', 'add', subsystem, nqn, '--rbd-pool', pool, image, name, '--load-balancing-group', String(anaGroup), ...inGroup],
     })),
   ];
@@ -41,7 +41,7 @@ export function nvmeofSteps(wanted: CephNvmeof): Step[] {
   };
   return objects.map(({ title, list, find, add }) => ({
     title: `nvmeof: ${title}`,
-    isDone: async () => isListed(await run(list), find[0]!),
+    isDone: async () => isListed(await run(list), find),
     make: async () => void await run(add),
   }));
 }

@@ -9,15 +9,14 @@ import { parse } from 'yaml';
 import { findProgram } from '../../src/lab/qemu/tools.js';
 import { pathsScript } from '../../src/lab/qemu/provision/host.js';
 import { LibvirtRoom, roomTools, type RoomResult } from '../../src/lab/vagrant/room.js';
-import { messageOf, PathproofError, usageError } from '../../src/util/errors.js';
+import { messageOf, PathproofError } from '../../src/util/errors.js';
 import { serviceName } from '../../src/lab/native/cluster-spec.js';
 import { ensureBox } from '../box/build.js';
-import type { BoxFlavour } from '../box/recipe.js';
+import { boxFlavour, type BoxFlavour } from '../box/recipe.js';
 import { designFor } from '../nodes.js';
 import { settingsSchema } from '../settings.js';
 import { gatewayProblems, healthProblems, ioProblems, ioScript, orchProblems, pathProblems, provisionProblems } from './checks.js';
 
-const flavour = process.argv[2] ?? 'debian';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const startedMs = performance.now();
 /** Machines on emulated processors of a busy machine take their time; one that takes more has hung. */
@@ -64,7 +63,7 @@ function machineState(): Record<string, string> {
 }
 
 async function main(): Promise<void> {
-  if (flavour !== 'debian' && flavour !== 'cephadm') throw usageError('FLAVOUR', `there is no flavour ${flavour}`, 'There are debian and cephadm.');
+  const flavour = boxFlavour(process.argv[2] ?? 'debian');
   if (!(await check('packages are installed', installMissing))) return;
   if (!(await check('box', async () => {
     await ensureBox({ flavour, progress: say });

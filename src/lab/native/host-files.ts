@@ -38,16 +38,21 @@ os.execv("/usr/bin/crun", ["crun", *arguments])
 `;
 
 /**
- * cephadm writes /etc/sysctl.d/90-ceph-*.conf and applies it: on a shared kernel that would change the whole machine,
- * so nothing is set. `-a` must succeed, which it does not where /proc/sys is read-only.
+ * A `sysctl` that cephadm can live with: `-a` must succeed, which it does not on recent kernels and where /proc/sys is read-only, although it
+ * says all there is to say. `otherwise`: shell lines for all that is not `-a`.
  */
-const sysctlShim = `#!/bin/sh
+export function sysctlShim(otherwise: string): string {
+  return `#!/bin/sh
 for argument; do
   case $argument in -a) exec 2>/dev/null; /usr/sbin/sysctl -a; exit 0;; esac
 done
-logger -t sysctl "not applied on a shared kernel: $*" 2>/dev/null
-exit 0
+${otherwise}
 `;
+}
+
+/** cephadm writes /etc/sysctl.d/90-ceph-*.conf and applies it: on a shared kernel that would change the whole machine, so nothing is set. */
+const sysctlOfSharedKernel = sysctlShim(`logger -t sysctl "not applied on a shared kernel: $*" 2>/dev/null
+exit 0`);
 
 /** cephadm wants a time service that is enabled and active; native hosts have the machine's own clock. */
 const chronyUnit = `[Unit]
@@ -60,7 +65,7 @@ WantedBy=multi-user.target
 
 export const hostFiles: readonly HostFile[] = [
   { path: '/usr/local/bin/crun-lab', mode: 0o755, text: runtimeShim },
-  { path: '/usr/local/sbin/sysctl', mode: 0o755, text: sysctlShim },
+  { path: '/usr/local/sbin/sysctl', mode: 0o755, text: sysctlOfSharedKernel },
   { path: '/etc/systemd/system/chrony.service', mode: 0o644, text: chronyUnit },
   { path: '/etc/containers/containers.conf', mode: 0o644, text: '[engine]\nruntime = "crun-lab"\n[engine.runtimes]\ncrun-lab = ["/usr/local/bin/crun-lab"]\n' },
   { path: '/etc/containers/storage.conf', mode: 0o644, text: `[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n[storage.options]\nadditionalimagestores = ["${imageStorePath}"]\n` },

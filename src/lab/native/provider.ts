@@ -6,6 +6,7 @@ import { infraError } from '../../util/errors.js';
 import { removeMachineParts } from '../machine-parts.js';
 import type { LabOptions, LabProvider, PrepareOptions, ProviderProgress } from '../provider.js';
 import { decideKvm, type Accel } from '../qemu/accel.js';
+import { imagesOf } from '../qemu/design.js';
 import { ensureImage, type LabImage } from '../qemu/image/image.js';
 import { defaultRecipe } from '../qemu/image/recipe.js';
 import { LabRegistration } from '../registry.js';
@@ -33,7 +34,7 @@ const osdMinMegabytes = 4_096;
 export function clusterSpecOf(plan: Plan): ClusterSpec {
   const { topology } = plan;
   const gateways = topology.gateways.map(({ name }) => name);
-  const images = topology.namespaces.map((n) => ({ name: n.image, megabytes: Math.ceil((n.blocks * n.blockSize) / 1_048_576) }));
+  const images = imagesOf(topology);
   return {
     pool: topology.pool, group: topology.group, gatewayHosts: gateways, images,
     osdMegabytes: Math.max(osdMinMegabytes, 1_024 + 2 * images.reduce((sum, { megabytes }) => sum + megabytes, 0)),

@@ -46,7 +46,7 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
     ...gatewayNames.map((name) => ({ name, memoryMb: nodeMemoryMb.gateway, cpus: 1, modules: gatewayModules })),
     ...topology.hosts.map(({ name }) => hostNode(name)),
   ];
-  const images = topology.namespaces.map((n) => ({ name: n.image, megabytes: Math.ceil((n.blocks * n.blockSize) / 1_048_576) }));
+  const images = imagesOf(topology);
   const ceph: CephSpec = {
     auth: machines.auth, mons: machines.mons, objectStore: 'memstore', storeMb: 256 + 2 * images.reduce((sum, i) => sum + i.megabytes, 0),
     pool: topology.pool, group: topology.group, gateways: gatewayNames, images,
@@ -69,6 +69,11 @@ export function designOf(plan: Plan, image: { recipe: string }, accel: Accel): L
   const namespaces = topology.namespaces.map(({ uuid }) => uuid);
   const parts = { setupVersion, image: image.recipe, accel, machines, nodes, ceph, gateways, hosts };
   return { nodes, ceph, gateways, hosts, namespaces, key: createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16) };
+}
+
+/** The RBD images of a plan's namespaces; `megabytes` are of 2^20 bytes. */
+export function imagesOf({ namespaces }: Plan['topology']): { name: string; megabytes: number }[] {
+  return namespaces.map(({ image, blocks, blockSize }) => ({ name: image, megabytes: Math.ceil((blocks * blockSize) / 1_048_576) }));
 }
 
 /**
