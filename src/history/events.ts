@@ -136,7 +136,7 @@ export type EventBody =
    */
   | { type: 'fio.clock'; zeroUs: number; zeroErrUs: number; clock: 'monotonic' | 'realtime' | 'start' } & FioProcessId
   /** Totals of a running process since its start, all namespaces together. */
-  | { type: 'fio.stats'; elapsedMs: number; reads: number; writes: number; bytesRead: number; bytesWritten: number; readIops: number; writeIops: number; errors: number } & FioProcessId
+  | { type: 'fio.stats'; readIops: number; writeIops: number } & FioProcessId
   /** What fio said at its end; what a checker finds in the artifacts counts, this is for people and scripts. */
   | { type: 'fio.result'; meaning: string; complete: boolean; reads: number; writes: number; bytesRead: number; bytesWritten: number; ioErrors: number; verifyErrors: number; messages: string[] } & FioProcessId
   /** How long the main threads of the test's processes on the harness's machine were runnable and waited for a processor. Only where the kernel tells. */

@@ -59,6 +59,8 @@ export { explainBlock, explainPatternBlock, type BlockReport, type ExplainOption
 export type { PayloadDiff, RangeContent, WrongRange } from './verify/diff.js';
 export { scanVerifyBlocks, type ScanOptions } from './verify/scan.js';
 
+export { parseFioEta, type FioEta } from './eta/parse.js';
+
 export { parseMessages, MESSAGE_LINE_MAX } from './messages/parse.js';
 export { explainExit, type FioExit, type FioExitMeaning } from './messages/exit.js';
 export type {

@@ -12,9 +12,9 @@ export const fioFiles = {
   jobFile: 'job.fio',
   /** The command line, as a person would type it. */
   command: 'command.txt',
-  /** The last whole JSON report. While fio runs it is replaced about once a second. */
+  /** fio's JSON report, which it writes at its end, with its notices in it. */
   report: 'report.json',
-  /** The rest of standard output: warnings, errors, a report that was cut off. */
+  /** Standard output without the progress lines. */
   stdout: 'stdout.txt',
   stderr: 'stderr.txt',
 } as const;

@@ -24,7 +24,7 @@ export interface FioFault {
 export interface FioReading {
   meaning: FioExitMeaning;
   explanation: string;
-  /** The last whole report: the final one, unless the process was killed. */
+  /** The last whole report; undefined: fio was killed before it wrote one. */
   report: FioReport | undefined;
   jobs: readonly FioJob[];
   /** There is a final report and nothing of the output was cut off. */
@@ -55,7 +55,7 @@ export function readFio(texts: FioTexts, exit: FioExit): FioReading {
   const fromStdout = parseFioJson(texts.stdout ?? '');
   const report = fromReport.reports.findLast(({ complete }) => complete);
   const jobs = report?.jobs ?? [];
-  const messages = [...fromReport.messages, ...fromStdout.messages, ...parseMessages(texts.stderr ?? '')];
+  const messages = [...fromReport.messages, ...fromStdout.messages, ...withoutCopies(parseMessages(texts.stderr ?? ''), fromReport.messages)];
   const torn = fromStdout.reports.length > 0 || fromReport.reports.some(({ complete }) => !complete);
   const { meaning, explanation } = explainExit(exit, report === undefined ? [] : [report]);
 
@@ -85,7 +85,7 @@ export function readFio(texts: FioTexts, exit: FioExit): FioReading {
     optionErrors: messages.filter(({ kind }) => kind === 'option').map(({ text }) => firstLine(text)),
     messages,
     problems: [
-      ...(texts.report === undefined ? [] : fromReport.problems.filter(isError).map((problem) => `${fioFiles.report} ${describe(problem)}`)),
+      ...(texts.report === undefined ? [] : fromReport.problems.filter(isError).filter(({ code }) => code !== 'NO_REPORT').map((problem) => `${fioFiles.report} ${describe(problem)}`)),
       ...(texts.stdout === undefined ? [] : fromStdout.problems.filter(isError).filter(({ code }) => code !== 'NO_REPORT').map((problem) => `${fioFiles.stdout} ${describe(problem)}`)),
     ],
   };
@@ -109,6 +109,17 @@ export async function readFioState(source: FioSource, id: FioProcessId, jobName:
     if (error instanceof FioParseError) return `${name}: ${error.message}`;
     throw error;
   }
+}
+
+/** With `--output` fio writes each error twice, to standard error and into the report's file (log_err of its log.c). */
+function withoutCopies(messages: readonly FioMessage[], copied: readonly FioMessage[]): FioMessage[] {
+  const copies = new Map<string, number>();
+  for (const { text } of copied) copies.set(text, (copies.get(text) ?? 0) + 1);
+  return messages.filter(({ text }) => {
+    const left = copies.get(text) ?? 0;
+    if (left > 0) copies.set(text, left - 1);
+    return left === 0;
+  });
 }
 
 function isError({ severity }: Problem): boolean {

@@ -3,15 +3,12 @@ import { appendFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { fioFiles } from '../../history/fio/index.js';
-import { writeFileAtomic } from '../../util/atomic-file.js';
 
-/** Text besides the reports that is kept per stream, characters; fio that prints more repeats itself. */
+/** Text besides progress that is kept per stream, characters; fio that prints more repeats itself. */
 export const otherCharsMax = 16 * 1_048_576;
 
 /**
- * The folder of one process in the run. Written as things happen: a harness that is killed leaves the last progress
- * report, and everything that fio printed until then.
+ * The folder of one process in the run. What fio prints is written as it comes: a harness that is killed leaves it.
  */
 export class ArtifactFolder {
   readonly path: string;
@@ -25,11 +22,6 @@ export class ArtifactFolder {
 
   put(name: string, text: string): void {
     writeFileSync(join(this.path, name), text);
-  }
-
-  /** Replaces the report at once: a reader finds the old one or the new one. */
-  putReport(text: string): void {
-    writeFileAtomic(join(this.path, fioFiles.report), text);
   }
 
   append(name: string, text: string): void {

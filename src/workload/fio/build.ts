@@ -1,3 +1,4 @@
+import { fioFiles } from '../../history/fio/index.js';
 import { jobFile, writeJobFile, type OptionValue } from 'fio-parser';
 import { fioBytesPerSecondMin, fioWrites, type FioJobPlan, type FioPhaseName } from '../../plan/fio.js';
 import { usageError } from '../../util/errors.js';
@@ -46,6 +47,8 @@ const prefillBytesMax = 131_072;
  * - **verify_state_save** is on in the main phase, where the state is evidence, and off elsewhere.
  * - **Reads verify nothing in the main phase of a job that only reads:** with `verify` a time-based reader ends after
  *   one pass (axboe/fio issue 1664). The verify phase reads it all.
+ * - **No status-interval:** for each report fio waits until every job has noticed, and a job that begins its next pass
+ *   waits for that report: one namespace that hangs would stop the others. `--eta` looks at the counters without waiting.
  * - **thread=1:** a SIGKILL to fio would otherwise leave its jobs running.
  *
  * Throws a usage error for an option that this fio does not have, and for a device that is one path instead of the
@@ -70,7 +73,7 @@ export function buildPhase(job: FioJobPlan, phase: FioPhaseName, devices: Readon
     name: section.name,
     options: { filename: deviceOf(job, section.nsid, devices), offset: section.offsetBytes, size: section.sizeBytes },
   }));
-  const args = ['--output-format=json+', '--status-interval=1', ...(phase === 'verify' ? ['--readonly'] : []), jobFileName];
+  const args = ['--output-format=json+', `--output=${fioFiles.report}`, '--eta=always', ...(phase === 'verify' ? ['--readonly'] : []), jobFileName];
   return { args, jobFile: writeJobFile(jobFile([{ name: 'global', options: global }, ...sections])), warnings };
 }
 

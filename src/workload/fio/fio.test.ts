@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { buildPhase } from './build.js';
 import { detectCapabilities, parseCmdHelp } from './capabilities.js';
 import { anchorLog } from './clock.js';
-import { progressFromText, ratesBetween } from './progress.js';
-import { ReportStream } from './report-stream.js';
+import { EtaStream } from './eta-stream.js';
 import { testJobs } from './testing/fixture.js';
 
 const help333 = `filename                : File(s) to use for the workload
@@ -130,11 +129,11 @@ describe('anchorLog', () => {
   });
 });
 
-describe('ReportStream', () => {
-  const feed = (text: string, cuts: number[]): { reports: string[]; other: string } => {
-    const reports: string[] = [];
+describe('EtaStream', () => {
+  const feed = (text: string, cuts: number[]): { writes: number[]; other: string } => {
+    const writes: number[] = [];
     let other = '';
-    const stream = new ReportStream((report) => reports.push(report), (part) => (other += part));
+    const stream = new EtaStream(({ writeIops }) => writes.push(writeIops), (part) => (other += part));
     const bytes = Buffer.from(text);
     let from = 0;
     for (const cut of [...cuts.map((each) => each % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]) {
@@ -142,35 +141,23 @@ describe('ReportStream', () => {
       from = cut;
     }
     stream.end();
-    return { reports, other };
+    return { writes, other };
   };
-  const report = (n: number): string => `{\n  "fio version" : "fio-3.33",\n  "n" : ${n},\n  "jobs" : [\n    {\n    }\n  ]\n}\n`;
 
-  it('tells reports and the rest apart, wherever the chunks are cut', () => {
-    const text = `fio: pid=7, err=5/file:x.c:1, func=ü\n${report(1)}noise\n${report(2)}{\n  "cut" : `;
+  it('tells progress and the rest apart, wherever the chunks are cut', () => {
+    const text = 'fio: pid=7, err=5/file:x.c:1, func=ü\nJobs: 2 (f=2)\rJobs: 2 (f=2): [w(2)][20.0%][w=79KiB/s][w=19 IOPS][eta 00m:12s]\r\nnoise\nJobs: 1 (f=1): [w(1)][90.0%][w=4KiB/s][w=1 IOPS][eta 00m:01s]';
     fc.assert(fc.property(fc.array(fc.nat(), { maxLength: 12 }), (cuts) => {
-      expect(feed(text, cuts)).toEqual({ reports: [report(1), report(2)], other: 'fio: pid=7, err=5/file:x.c:1, func=ü\nnoise\n{\n  "cut" : ' });
+      expect(feed(text, cuts)).toEqual({ writes: [0, 19, 1], other: 'fio: pid=7, err=5/file:x.c:1, func=ü\nnoise\n' });
     }));
   });
-  it('a report that never ended is no part of the next', () => {
-    expect(feed(`{\n  "cut" : 1,\n${report(2)}`, [])).toEqual({ reports: [report(2)], other: '{\n  "cut" : 1,\n' });
+  it('keeps a line without an end, and one that is far too long', () => {
+    expect(feed('cut of', [])).toEqual({ writes: [], other: 'cut of' });
+    expect(feed('x'.repeat(200_000), [70_000]).other.length).toBe(200_000);
   });
-  it('loses nothing of any text', () => {
-    fc.assert(fc.property(fc.array(fc.constantFrom('{', '}', '\n', '{\n', '}\n', '  "a" : 1\n', 'x', 'ß')), fc.array(fc.nat(), { maxLength: 5 }), (parts, cuts) => {
+  it('loses nothing but ends of lines and empty ones', () => {
+    fc.assert(fc.property(fc.array(fc.constantFrom('\r', '\n', 'Jobs', ': 1', '  "a" : 1', 'x', 'ß')), fc.array(fc.nat(), { maxLength: 5 }), (parts, cuts) => {
       const text = parts.join('');
-      const { reports, other } = feed(text, cuts);
-      expect([...reports.join(''), ...other].length).toBe([...text].length);
+      expect(feed(text, cuts).other.replaceAll('\n', '')).toBe(text.split(/[\r\n]/).filter((line) => line.trim() !== '').join(''));
     }));
-  });
-});
-
-describe('progress', () => {
-  it('adds the jobs of a report up, and tells rates between two', () => {
-    const text = (reads: number): string => JSON.stringify({ 'fio version': 'fio-3.33', jobs: [{ jobname: 'a', error: 0, job_runtime: 1_000, read: { total_ios: reads, io_bytes: reads * 4_096 }, write: { total_ios: 5, io_bytes: 20_480 } }, { jobname: 'b', error: 5, job_runtime: 900, read: { total_ios: 1, io_bytes: 4_096 } }] });
-    const first = progressFromText(text(9))!;
-    expect(first).toEqual({ elapsedMs: 1_000, reads: 10, writes: 5, bytesRead: 40_960, bytesWritten: 20_480, errors: 1 });
-    expect(ratesBetween(undefined, first, 1_000)).toEqual({ readIops: 0, writeIops: 0 });
-    expect(ratesBetween(first, progressFromText(text(109))!, 500)).toEqual({ readIops: 200, writeIops: 0 });
-    expect(progressFromText('no report')).toBeUndefined();
   });
 });

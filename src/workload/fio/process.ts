@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { FioEta } from 'fio-parser';
 import type { EventBody, FioProcessId } from '../../history/events.js';
 import { fioDir, fioFiles, openFioSource, readFioProcess, type FioReading } from '../../history/fio/index.js';
 import { nowUs } from '../../util/clock.js';
@@ -7,8 +8,7 @@ import { ArtifactFolder } from './artifacts.js';
 import { jobFileName, type FioPhaseCommand } from './build.js';
 import type { FioCapabilities } from './capabilities.js';
 import { anchorLog, type NodeClock } from './clock.js';
-import { progressFromText, ratesBetween, type FioProgress } from './progress.js';
-import { ReportStream } from './report-stream.js';
+import { EtaStream } from './eta-stream.js';
 import type { FioExitStatus, FioRunner, RemoteProcess } from './runner.js';
 
 export interface FioProcessOptions {
@@ -35,15 +35,14 @@ export class FioProcess {
   readonly #startedUs: number;
   readonly #clock: NodeClock;
   #heardUs: number | undefined;
-  #last: { progress: FioProgress; tUs: number } | undefined;
   #endedBy: 'itself' | 'stop' | 'kill' = 'itself';
   #busy: () => void = () => undefined;
-  /** Settles when a report shows I/O, or the process has ended. */
+  /** Settles when a progress line shows I/O, or the process has ended. */
   readonly busy: Promise<void>;
   /** Settles when the process has ended and its artifacts are stored. Rejects only when they could not be stored. */
   readonly done: Promise<FioReading>;
 
-  private constructor(options: FioProcessOptions, dir: string, folder: ArtifactFolder, process: RemoteProcess, startedUs: number, clock: NodeClock, stream: ReportStream) {
+  private constructor(options: FioProcessOptions, dir: string, folder: ArtifactFolder, process: RemoteProcess, startedUs: number, clock: NodeClock, stream: EtaStream) {
     this.#options = options;
     this.#dir = dir;
     this.#folder = folder;
@@ -76,7 +75,7 @@ export class FioProcess {
       if (process === undefined) early.push(() => act(process!));
       else act(process);
     };
-    const stream = new ReportStream((text) => soon((self) => self.#onReport(text)), (text) => folder.append(fioFiles.stdout, text));
+    const stream = new EtaStream((eta) => soon((self) => self.#onEta(eta)), (text) => folder.append(fioFiles.stdout, text));
     try {
       const dir = await runner.makeDir();
       await runner.writeFile(`${dir}/${jobFileName}`, command.jobFile);
@@ -120,15 +119,9 @@ export class FioProcess {
     this.#heardUs ??= nowUs();
   }
 
-  #onReport(text: string): void {
-    this.#folder.putReport(text);
-    const progress = progressFromText(text);
-    if (progress === undefined) return;
-    const tUs = nowUs();
-    const rates = ratesBetween(this.#last?.progress, progress, this.#last === undefined ? 0 : (tUs - this.#last.tUs) / 1_000);
-    this.#last = { progress, tUs };
-    if (progress.reads + progress.writes > 0) this.#busy();
-    this.#options.emit({ type: 'fio.stats', ...this.#options.id, ...progress, ...rates });
+  #onEta({ readIops, writeIops }: FioEta): void {
+    if (readIops + writeIops > 0) this.#busy();
+    this.#options.emit({ type: 'fio.stats', ...this.#options.id, readIops, writeIops });
   }
 
   #announceClock(later?: NodeClock): void {
