@@ -74,6 +74,16 @@ describe('the checker fio-stalls', () => {
       for (const other of [{ verify: false as const }, { verify: { backlogBlocks: 1_000 }, passes: 3 }, { verify: { backlogBlocks: 1_000 }, mode: 'randread' as const }]) expect((await check(stalled(other))).verdict).toBe('fail');
     });
 
+    it('when the machine did not let its processes run for as long as it was too long, and not for less', async () => {
+      const stoodStill = (delayUs: number): DraftRun => {
+        const run = fioRun({ verify: false }).change('self.watch', ({ process }, atMs) => process === 'gw2' && atMs > 1_250 && atMs <= 1_500, () => ({ loopDelayMaxUs: delayUs }));
+        run.fioFiles!.set(log(2), logOf(2, [[1_000, 1_700]]));
+        return run;
+      };
+      expect(await check(stoodStill(150_000))).toMatchObject({ verdict: 'unknown', summary: expect.stringMatching(/100\.0 ms too long; but the machine did not let gw2 run for 150\.0 ms of that time/) as string });
+      expect((await check(stoodStill(60_000))).verdict).toBe('fail');
+    });
+
     it('when a stall is too long only if the clock is right to the millisecond', async () => {
       // It begins 601 ms before the fault's window: 1 ms more than the quiet bound, and the clock may be 1.5 ms off.
       const stall: [number, number] = [moments.inject - 601 - 8, moments.inject + 300];

@@ -5,6 +5,7 @@ import { fioWrites, type FioJobPlan, type FioSection } from '../plan/fio.js';
 import { LogAnalysis, recoveredShare, type AnalysisOptions, type Gap, type LatencySummary, type Mark, type Stretch } from './fio-analysis.js';
 import { Findings } from './result.js';
 import { measureStall } from './stalls.js';
+import { starvation } from './standstill.js';
 import { allowanceWindows, boundOf, eventsOf, faultRecords, healedUs, healUs, injectUs, type AllowanceWindow, type Period } from './timeline.js';
 import type { CheckInput, Checker } from './types.js';
 import { at, count, ms, runStartUs, toMs } from './words.js';
@@ -63,6 +64,8 @@ interface SectionDetails {
  * fio's clock is known with an error (event `fio.clock`). Within one log it does not matter; against faults and ANA
  * changes it does: a gap that is too long only if the error is taken one way is `unknown`.
  *
+ * What a machine that stood still made too long is `unknown`, as it is for `availability` (standstill.ts).
+ *
  * Nor does fio log the reads with which a job verifies what it wrote while it runs (`verify_backlog`): a gap that is too
  * long by no more than so many reads take is `unknown`, too.
  */
@@ -71,7 +74,7 @@ export const fioStalls: Checker = {
   proves: 'By fio’s own logs no namespace went without a completion for longer than the bound of the moment.',
   applies: (plan) => plan.fio?.some(({ log }) => log) === true,
   async check(input) {
-    const findings = new Findings('fio-stalls');
+    const findings = new Findings('fio-stalls', starvation(input));
     const details: SectionDetails[] = [];
     for (const job of (input.plan.fio ?? []).filter(({ log }) => log)) {
       for (const [index, section] of job.sections.entries()) {
@@ -186,7 +189,7 @@ function judgeGaps(input: CheckInput, name: string, job: FioJobPlan, section: Fi
     const where = { tUs: gap.stallFromUs, toUs: gap.toUs, events: changes.map(({ seq }) => seq) };
     if (judged.verdict === 'over' && judged.excessUs <= silentUs) {
       findings.unknown(`${text}: ${ms(judged.excessUs)} too long, unless it verified ${job.verify!.backlogBlocks} blocks meanwhile, which its log does not show (a smaller backlogBlocks would tell)`, where);
-    } else if (judged.verdict === 'over') findings.fail(`${text}: ${ms(judged.excessUs)} too long`, where);
+    } else if (judged.verdict === 'over') findings.failInTime(`${text}: ${ms(judged.excessUs)} too long`, where, { excessUs: judged.excessUs });
     else if (judged.verdict === 'doubtful') findings.unknown(`${text}: ${ms(judged.excessUs)} too long, unless fio’s clock is off by as much as it may be`, where);
     else findings.note(`${text}: within`, where);
     listed.push({
