@@ -19,10 +19,10 @@ const osdMegabytes = 8_192;
 /** Of a gateway that the orchestrator deploys, in the folder beside its description. */
 const gatewayProgram = 'cephadm-gateway.mjs';
 
-/** With emulated processors: modules of the manager that a lab has no use for take minutes to load, and what the monitor takes for dead is only slow. */
+/** With emulated processors: modules of the manager that a lab has no use for take minutes to load, and what the monitor takes for dead is only slow. cephadm itself needs `progress`. */
 const emulatedConfig = [
   '[global]', 'mon_mgr_beacon_grace = 300', 'osd_heartbeat_grace = 120', 'mon_osd_report_timeout = 1800',
-  '[mgr]', 'mgr_disabled_modules = alerts,balancer,devicehealth,influx,insights,iostat,localpool,mirroring,nfs,osd_perf_query,osd_support,pg_autoscaler,progress,prometheus,rbd_support,selftest,smb,snap_schedule,stats,status,telegraf,telemetry,test_orchestrator,volumes', '',
+  '[mgr]', 'mgr_disabled_modules = alerts,balancer,devicehealth,influx,insights,iostat,localpool,mirroring,nfs,osd_perf_query,osd_support,pg_autoscaler,prometheus,rbd_support,selftest,smb,snap_schedule,stats,status,telegraf,telemetry,test_orchestrator,volumes', '',
 ].join('\n');
 
 /** Several texts of a ceph.conf as one: cephadm's parser refuses a section that comes twice. */

@@ -98,6 +98,8 @@ describe('describeCephadmNodes', () => {
 
   it('spares emulated processors the manager’s modules, and no others', () => {
     expect(nodesOf().nodes[0]!.cephadm!.config).toContain('mgr_disabled_modules');
+    // cephadm tells it of each service that it applies, and gives up without it.
+    expect(nodesOf().nodes[0]!.cephadm!.config).not.toMatch(/mgr_disabled_modules.*\bprogress\b/);
     expect(nodesOf({ accel: 'kvm' }).nodes[0]!.cephadm!.config).not.toContain('mgr_disabled_modules');
   });
 });

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { $ } from 'zx/core';
 import { parseNvmeGwShow } from '../../src/monitor/show-parser.js';
+import { answers } from './answers.js';
 import { checkRelease } from './base.js';
 import { imagesStep, until } from './ceph.js';
 import { filesStep } from './files.js';
@@ -20,7 +20,6 @@ const sshPort = 22;
 const hostMaxMs = 1_800_000;
 const deployMaxMs = 1_800_000;
 const osdMaxMs = 1_200_000;
-const connectMs = 5_000;
 /** Tries, two seconds apart, in each of cephadm's own waits; 15 by itself, which an emulated processor does not meet. */
 const bootstrapRetries = 300;
 
@@ -77,7 +76,7 @@ export function cephadmSteps(wanted: CephadmDescription): Step[] {
       title: `orch: host ${gateway.name}`,
       isDone: async () => (await json<{ hostname: string }[]>(['orch', 'host', 'ls'])).some(({ hostname }) => hostname === gateway.name),
       make: async () => {
-        await until(() => answers(gateway.address), hostMaxMs);
+        await until(() => answers(gateway.address, sshPort), hostMaxMs);
         await untilEndsWell(() => ceph(['orch', 'host', 'add', gateway.name, gateway.address]), hostMaxMs);
       },
       evidence,
@@ -158,18 +157,6 @@ async function runs(service: string, host: string): Promise<boolean> {
 async function available({ pool, group, gateways }: CephadmDescription): Promise<boolean> {
   const shown = await ceph(['nvme-gw', 'show', pool, group, '--format', 'json']);
   return parseNvmeGwShow(shown).gateways.filter(({ availability }) => availability === 'AVAILABLE').length === gateways.length;
-}
-
-/** Does somebody listen for SSH there? */
-function answers(address: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: address, port: sshPort, timeout: connectMs });
-    const end = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', () => end(true)).once('error', () => end(false)).once('timeout', () => end(false));
-  });
 }
 
 /** A host that still is provisioned may lack what cephadm asks of it; its last refusal is the error. */

@@ -8,6 +8,7 @@ import { gatewayEntity } from '../../src/lab/qemu/provision/ceph.js';
 import { hostThreads } from '../../src/lab/guest/host-threads.js';
 import { memberFiles, programPath, supervisorPath } from '../../src/lab/guest/supervisor.js';
 import type { MemberMessage, MemberRequest } from '../../src/lab/member/protocol.js';
+import { answers } from './answers.js';
 import { installedSecretType, until } from './ceph.js';
 import { filesStep } from './files.js';
 import type { NodeDescription, NodeProgram } from './node.js';
@@ -15,6 +16,8 @@ import type { Step } from './step.js';
 
 /** Ceph may still be coming up, and it does so at an emulated processor's pace. */
 const servingMaxMs = 1_200_000;
+/** For gateways of which an orchestrator deploys one after the other. */
+const listeningMaxMs = 3_600_000;
 const startMaxMs = 60_000;
 const requestMaxMs = 600_000;
 /** Each look for paths starts programs, and an emulated processor has better things to do. */
@@ -121,7 +124,8 @@ function safeLink(path: string): string {
 }
 
 function connectedStep({ program, namespaces = [] }: NodeDescription, socket: string, evidence: () => Promise<string>): Step {
-  const controllers = (program!.config['controllers'] as unknown[]).length;
+  const wanted = program!.config['controllers'] as { traddr: string; trsvcid: string }[];
+  const controllers = wanted.length;
   const count = typeof namespaces === 'number' ? namespaces : namespaces.length;
   const connected = async (): Promise<boolean> => {
     const { live, optimized } = readHostPaths();
@@ -133,7 +137,8 @@ function connectedStep({ program, namespaces = [] }: NodeDescription, socket: st
     title: `host has all ${controllers} paths, and an optimized one to each of ${count} namespaces`,
     isDone: connected,
     make: async () => {
-      // Gateways may be on their way: each attempt connects what it finds.
+      await untilAllAnswer(wanted);
+      // They listen, and may still be on their way: each attempt connects what it finds.
       const deadline = Date.now() + servingMaxMs;
       for (;;) {
         const problem = await request(socket, 'connect', { namespaces: typeof namespaces === 'number' ? [] : namespaces }).then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error)));
@@ -144,6 +149,18 @@ function connectedStep({ program, namespaces = [] }: NodeDescription, socket: st
     },
     evidence,
   };
+}
+
+/** An attempt to connect a path starts programs; while there is nobody, a look at the port is enough. */
+async function untilAllAnswer(listeners: readonly { traddr: string; trsvcid: string }[]): Promise<void> {
+  const deadline = Date.now() + listeningMaxMs;
+  for (;;) {
+    const answered = await Promise.all(listeners.map(({ traddr, trsvcid }) => answers(traddr, Number(trsvcid))));
+    const silent = listeners.filter((_, index) => !answered[index]);
+    if (silent.length === 0) return;
+    if (Date.now() >= deadline) throw new Error(`nobody listens at ${silent.map(({ traddr, trsvcid }) => `${traddr}:${trsvcid}`).join(', ')} within ${listeningMaxMs / 1_000} s`);
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
 }
 
 /** One request to a program of ours on this node (src/lab/member/protocol.ts). */
