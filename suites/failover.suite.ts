@@ -34,7 +34,7 @@ export default suite({
   name: 'failover',
   scenarios: [
     failover('gateway-dead', 'Gateway dead', 'SIGKILL the owner of an ANA group under I/O; another gateway takes over; the owner returns and gets its group back.', 'gateway.kill'),
-    { ...failover('gateway-off', 'Gateway machine switched off', 'switch the machine of the owner of an ANA group off under I/O, so that its packets vanish and nobody gets a reset; another gateway takes over; the machine boots and gets its group back.', 'gateway.power-off'), labs: ['qemu', 'native', 'native-linux', 'vagrant'] },
+    { ...failover('gateway-off', 'Gateway machine switched off', 'switch the machine of the owner of an ANA group off under I/O, so that its packets vanish and nobody gets a reset; another gateway takes over; the machine boots and gets its group back.', 'gateway.power-off'), labs: ['qemu', 'native', 'native-linux', 'vagrant', 'inventory'] },
     failover('gateway-removed', 'Gateway removed from the group', 'delete a gateway at the monitor and stop its daemon, as a removal by cephadm does, under I/O; then create and start it again.', 'gateway.remove'),
     { ...failover('gateway-removed-by-cephadm', 'Gateway removed by cephadm', 'have cephadm remove a gateway for good under I/O (set-unmanaged, `ceph orch daemon rm`); then have it deploy a new one.', 'cephadm.remove'), labs: ['native', 'native-linux'] },
     {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +13,7 @@ import { designOf } from '../qemu/design.js';
 import { ensureImage } from '../qemu/image/image.js';
 import { defaultRecipe } from '../qemu/image/recipe.js';
 import { addressOf, fabricNames } from '../qemu/network.js';
-import { bootAll, makeNodes } from '../qemu/nodes.js';
+import { boot, bootAll, makeNodes } from '../qemu/nodes.js';
 import { linesProgress } from '../qemu/progress.js';
 import { provisionCeph } from '../qemu/provision/ceph.js';
 import { startSwitch, type RunningSwitch } from '../qemu/switch/index.js';
@@ -34,11 +35,20 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const bringUpMaxMs = 30 * 60_000;
 const runMaxMs = 20 * 60_000;
 
+/** Like `ipmitool`: a command of this machine that has somebody else switch a machine. */
+const powerProgram = `import { connect } from 'node:net';
+const [socket, ...words] = process.argv.slice(2);
+const client = connect(socket, () => client.end(words.join(' ')));
+client.on('data', (answer) => { process.exitCode = String(answer) === 'yes' ? 0 : 1; });
+client.on('error', () => { process.exitCode = 2; });
+`;
+
 /** Nodes of the qemu lab with a cluster and nothing of ours on them, reached by an ssh_config as hosts of somebody else's. */
 describe.skipIf(!wanted)('an inventory of foreign hosts', () => {
   let dir: string;
   let fabrics: RunningSwitch | undefined;
   let nodes: Map<string, QemuVm>;
+  let power: Server;
   let text: string;
   let file: string;
 
@@ -62,21 +72,36 @@ describe.skipIf(!wanted)('an inventory of foreign hosts', () => {
     made.shell.close();
     await onNode('ceph', 'yes precious | head -c 16777216 >/tmp/precious && rbd import --image-feature layering /tmp/precious rbd/precious && truncate -s 16M /tmp/fs && mkfs.ext4 -q /tmp/fs && rbd import --image-feature layering /tmp/fs rbd/filesystem');
 
+    // Who is switched off has another port of this machine afterwards: that one is reached at its own address, through another host.
+    const routeTo = (name: string, port: number): string[] => (name === 'gw1' ? [`  HostName ${addressOf('a', name)}`, '  ProxyJump host1.example'] : ['  HostName 127.0.0.1', `  Port ${port}`]);
     writeFileSync(join(dir, 'ssh_config'), [...nodes.values()].map(({ name, ssh: { files } }) => [
-      `Host ${name}.example`, '  HostName 127.0.0.1', `  Port ${files.port}`, '  User root', `  IdentityFile ${files.keyFile}`, '  IdentitiesOnly yes', `  UserKnownHostsFile ${files.knownHosts}`, `  HostKeyAlias ${name}`, '  GlobalKnownHostsFile none', '',
+      `Host ${name}.example`, ...routeTo(name, files.port), '  User root', `  IdentityFile ${files.keyFile}`, '  IdentitiesOnly yes', `  UserKnownHostsFile ${files.knownHosts}`, `  HostKeyAlias ${name}`, '  GlobalKnownHostsFile none', '',
     ].join('\n')).join(''));
+    writeFileSync(join(dir, 'power.mjs'), powerProgram);
+    power = createServer((client) => {
+      client.once('data', (words) => {
+        const [what, name] = String(words).split(' ');
+        const vm = nodes.get(name!)!;
+        if (what === 'status') return void client.end(vm.identity === undefined ? 'no' : 'yes');
+        // As a management controller does: it answers at once, and the machine takes its time.
+        if (what === 'off') void vm.kill();
+        else void boot(vm, () => undefined).then(() => onNode(name!, `date -s @${(Date.now() / 1_000).toFixed(3)}`));
+        client.end('yes');
+      });
+    }).listen(join(dir, 'power.sock'));
+    const powerOf = (name: string): string => `power: { ${['off', 'on', 'status'].map((what) => `${what}: "node ${join(dir, 'power.mjs')} ${join(dir, 'power.sock')} ${what} ${name}"`).join(', ')} }`;
     text = `format: 1
 name: foreign
 sshConfig: ssh_config
 accel: ${accel}
 hosts:
   ceph: { ssh: ceph.example, roles: [ceph] }
-  gw1: { ssh: gw1.example, roles: [gateway], fabrics: [${fabricNames.map((f) => addressOf(f, 'gw1')).join(', ')}] }
-  gw2: { ssh: gw2.example, roles: [gateway], fabrics: [${fabricNames.map((f) => addressOf(f, 'gw2')).join(', ')}] }
+  gw1: { ssh: gw1.example, roles: [gateway], fabrics: [${fabricNames.map((f) => addressOf(f, 'gw1')).join(', ')}], ${powerOf('gw1')} }
+  gw2: { ssh: gw2.example, roles: [gateway], fabrics: [${fabricNames.map((f) => addressOf(f, 'gw2')).join(', ')}], ${powerOf('gw2')} }
   host1: { ssh: host1.example, roles: [host] }
 cluster: { admin: ceph, fsid: ${made.fsid}, mons: ["${made.monHosts.join('", "')}"], osds: [${addressOf('a', 'osd')}], pool: rbd, group: grp1 }
 gateways: { kind: nvmet }
-allow: [kill, network]
+allow: [kill, network, powerOff]
 namespaces:
 ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibytes: ${megabytes}, scratch: true }`).join('\n')}
 `;
@@ -86,6 +111,7 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
 
   afterAll(async () => {
     await Promise.all([...(nodes?.values() ?? [])].map((vm) => vm.kill()));
+    power?.close();
     await fabrics?.end();
     vi.unstubAllEnvs();
     if (dir !== undefined && process.env['PATHPROOF_KEEP_LOGS'] === undefined) rmSync(dir, { recursive: true, force: true });
@@ -188,6 +214,17 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
     expect(run.length).toBeGreaterThan(20);
     const unforeseen = run.filter(({ command }) => !isFio(command) && !dry.out.includes(command.replaceAll(/rbd_data\.[0-9a-f]+/g, 'PREFIX').replace(/(kill -\w+|\/proc\/) ?\d+/, (_, before: string) => (before === '/proc/' ? '/proc/PID' : `${before} PID`))));
     expect(unforeseen).toEqual([]);
+  }, runMaxMs);
+
+  it('has a gateway reached through another host switched off and on by its owner’s commands', async () => {
+    const results = join(dir, 'power');
+    const before = nodes.get('gw1')!.identity!.pid;
+    // The owner of a group is chosen by the seed: this one chooses gw1.
+    const { code, out } = await pathproof(['run', 'failover', '--filter', 'gateway-off', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--results', results]);
+    expect(out).toMatch(/inject gateway\.power-off at gw1/);
+    expect(code, out).toBe(0);
+    expect(nodes.get('gw1')!.identity!.pid).not.toBe(before);
+    await expectUntouched();
   }, runMaxMs);
 
   it('is not ready with images that belong to somebody else', async () => {
