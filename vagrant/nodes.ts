@@ -74,6 +74,7 @@ export function describeNodes(settings: LabSettings, design: LabDesign, cluster:
   return design.nodes.map((node): NodeDescription => {
     const common = {
       ...commonPart(settings, design.nodes, node.name), modules: [...(node.modules ?? [])], packages: [...defaultRecipe(settings.debian_suite).packages], cephMajor: settings.ceph_release,
+      ...(settings.accel === 'tcg' ? { quietDevices: true } : {}),
     };
     const gateway = design.gateways.find(({ name }) => name === node.name);
     if (gateway !== undefined) {

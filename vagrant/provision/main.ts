@@ -11,6 +11,7 @@ import { filesStep } from './files.js';
 import type { NodeDescription } from './node.js';
 import { programSteps } from './program.js';
 import { runSteps, type Step } from './step.js';
+import { quietDevicesStep } from './udev.js';
 
 $.verbose = false;
 $.env = { ...process.env, LC_ALL: 'C.UTF-8', PATH: `/usr/local/sbin:/usr/sbin:/sbin:${process.env['PATH'] ?? ''}` };
@@ -32,7 +33,7 @@ async function main(): Promise<void> {
     return program === undefined ? [] : programSteps({ ...node, program }, folder);
   };
   try {
-    await runSteps(node.name, [...baseSteps(node), ...fileSteps(node, folder)], roleSteps, say);
+    await runSteps(node.name, [...baseSteps(node), ...(node.quietDevices === true ? [quietDevicesStep()] : []), ...fileSteps(node, folder)], roleSteps, say);
   } finally {
     for (const close of closing) await close();
   }

@@ -71,6 +71,8 @@ export interface NodeDescription {
   program?: NodeProgram;
   /** On a host: the namespaces to which it must have paths, by their UUIDs, or how many there are. */
   namespaces?: string[] | number;
+  /** udev leaves block devices of the lab alone. */
+  quietDevices?: boolean;
   /** Keys with which others log in as root. */
   authorizedKeys?: string[];
   /** Files and folders for what others start on this node; of each file the name beside `node.json`, or its text. */

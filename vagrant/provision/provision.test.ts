@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hostsText, majorOf } from './base.js';
 import { filesStep } from './files.js';
 import { readHostPaths } from './program.js';
+import { quietDevicesStep } from './udev.js';
 
 let dir: string;
 beforeEach(() => {
@@ -85,5 +86,17 @@ describe('readHostPaths', () => {
 
   it('finds nothing on a machine without NVMe', () => {
     expect(readHostPaths(dir)).toEqual({ live: 0, optimized: new Map() });
+  });
+});
+
+describe('quietDevicesStep', () => {
+  it('puts in front of udev’s own rules that devices of the lab leave them, and changes nothing a second time', async () => {
+    for (const name of ['from', 'into']) mkdirSync(join(dir, name));
+    writeFileSync(join(dir, 'from/60-block.rules'), 'ACTION!="remove", KERNEL=="sd*", OPTIONS+="watch"\n');
+    const step = (): ReturnType<typeof quietDevicesStep> => quietDevicesStep(join(dir, 'from'), join(dir, 'into'));
+    expect(await step().isDone()).toBe(false);
+    await step().make();
+    expect(readFileSync(join(dir, 'into/60-block.rules'), 'utf8').split('\n').filter((line) => !line.startsWith('#'))).toEqual(['KERNEL=="rbd*|dm-*|nvme*", GOTO="pathproof_end"', 'ACTION!="remove", KERNEL=="sd*", OPTIONS+="watch"', 'LABEL="pathproof_end"', '']);
+    expect(await step().isDone()).toBe(true);
   });
 });
