@@ -73,7 +73,7 @@ describe.skipIf(!wanted)('an inventory of foreign hosts', () => {
     await onNode('ceph', 'yes precious | head -c 16777216 >/tmp/precious && rbd import --image-feature layering /tmp/precious rbd/precious && truncate -s 16M /tmp/fs && mkfs.ext4 -q /tmp/fs && rbd import --image-feature layering /tmp/fs rbd/filesystem');
 
     // Who is switched off has another port of this machine afterwards: that one is reached at its own address, through another host.
-    const routeTo = (name: string, port: number): string[] => (name === 'gw1' ? [`  HostName ${addressOf('a', name)}`, '  ProxyJump host1.example'] : ['  HostName 127.0.0.1', `  Port ${port}`]);
+    const routeTo = (name: string, port: number): string[] => (name.startsWith('gw') ? [`  HostName ${addressOf('a', name)}`, '  ProxyJump host1.example'] : ['  HostName 127.0.0.1', `  Port ${port}`]);
     writeFileSync(join(dir, 'ssh_config'), [...nodes.values()].map(({ name, ssh: { files } }) => [
       `Host ${name}.example`, ...routeTo(name, files.port), '  User root', `  IdentityFile ${files.keyFile}`, '  IdentitiesOnly yes', `  UserKnownHostsFile ${files.knownHosts}`, `  HostKeyAlias ${name}`, '  GlobalKnownHostsFile none', '',
     ].join('\n')).join(''));
@@ -218,12 +218,12 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
 
   it('has a gateway reached through another host switched off and on by its owner’s commands', async () => {
     const results = join(dir, 'power');
-    const before = nodes.get('gw1')!.identity!.pid;
-    // The owner of a group is chosen by the seed: this one chooses gw1.
+    const pids = (): number[] => ['gw1', 'gw2'].map((name) => nodes.get(name)!.identity!.pid);
+    const before = pids();
     const { code, out } = await pathproof(['run', 'failover', '--filter', 'gateway-off', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--results', results]);
-    expect(out).toMatch(/inject gateway\.power-off at gw1/);
+    expect(out).toMatch(/inject gateway\.power-off at gw\d/);
     expect(code, out).toBe(0);
-    expect(nodes.get('gw1')!.identity!.pid).not.toBe(before);
+    expect(pids().filter((pid, index) => pid !== before[index])).toHaveLength(1);
     await expectUntouched();
   }, runMaxMs);
 
