@@ -135,7 +135,7 @@ export type EventBody =
    * the process starts and when it has ended; the later one counts, its error contains the drift between the two.
    */
   | { type: 'fio.clock'; zeroUs: number; zeroErrUs: number; clock: 'monotonic' | 'realtime' | 'start' } & FioProcessId
-  /** Totals of a running process since its start, all namespaces together. */
+  /** Rates of a running process over the last second, all namespaces together. */
   | { type: 'fio.stats'; readIops: number; writeIops: number } & FioProcessId
   /** What fio said at its end; what a checker finds in the artifacts counts, this is for people and scripts. */
   | { type: 'fio.result'; meaning: string; complete: boolean; reads: number; writes: number; bytesRead: number; bytesWritten: number; ioErrors: number; verifyErrors: number; messages: string[] } & FioProcessId

@@ -85,8 +85,8 @@ export function readFio(texts: FioTexts, exit: FioExit): FioReading {
     optionErrors: messages.filter(({ kind }) => kind === 'option').map(({ text }) => firstLine(text)),
     messages,
     problems: [
-      ...(texts.report === undefined ? [] : fromReport.problems.filter(isError).filter(({ code }) => code !== 'NO_REPORT').map((problem) => `${fioFiles.report} ${describe(problem)}`)),
-      ...(texts.stdout === undefined ? [] : fromStdout.problems.filter(isError).filter(({ code }) => code !== 'NO_REPORT').map((problem) => `${fioFiles.stdout} ${describe(problem)}`)),
+      ...(texts.report === undefined ? [] : fromReport.problems.filter(isError).map((problem) => `${fioFiles.report} ${describe(problem)}`)),
+      ...(texts.stdout === undefined ? [] : fromStdout.problems.filter(isError).map((problem) => `${fioFiles.stdout} ${describe(problem)}`)),
     ],
   };
 }
@@ -122,8 +122,9 @@ function withoutCopies(messages: readonly FioMessage[], copied: readonly FioMess
   });
 }
 
-function isError({ severity }: Problem): boolean {
-  return severity === 'error';
+/** That a text has no report is none: fio was killed, or said it in another one; `report` tells. */
+function isError({ severity, code }: Problem): boolean {
+  return severity === 'error' && code !== 'NO_REPORT';
 }
 
 function describe({ line, column, message }: Problem): string {
