@@ -33,6 +33,16 @@ describe('lab.yaml', () => {
   });
 });
 
+describe('osd_store', () => {
+  it('is the disk, but for emulated machines, unless it is set; and cephadm’s is always the disk', () => {
+    const storeOf = (settings: Partial<LabSettings>): string => designFor(settingsOf(settings)).ceph.objectStore;
+    expect([storeOf({ accel: 'kvm' }), storeOf({ accel: 'tcg' })]).toEqual(['bluestore', 'memstore']);
+    expect([storeOf({ accel: 'kvm', osd_store: 'memstore' }), storeOf({ accel: 'tcg', osd_store: 'bluestore' })]).toEqual(['memstore', 'bluestore']);
+    expect(designFor(settingsOf({ osd_store: 'bluestore' })).ceph.storeMb).toBe(4_096);
+    expect(() => settingsOf({ flavour: 'cephadm', osd_store: 'memstore' })).toThrow('gives its OSDs disks');
+  });
+});
+
 describe('a plan as the settings', () => {
   const dir = mkdtempSync(join(tmpdir(), 'pathproof-plan-'));
   const file = join(dir, 'plan.json');
@@ -45,7 +55,6 @@ describe('a plan as the settings', () => {
     const design = designFor(settingsOf({ plan: file }));
     expect(design.nodes.map(({ name }) => name)).toEqual(['ceph', 'gw1', 'gw2', 'gw3', 'host1', 'host2']);
     expect(design.gateways[0]!.config['nqn']).toBe(plan.topology.nqn);
-    expect(design.ceph.objectStore).toBe('bluestore');
   });
 
   it('is refused when its cluster has no secrets', () => {

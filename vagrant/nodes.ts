@@ -16,7 +16,9 @@ import type { LabSettings } from './settings.js';
 /** Any scenario: only the shape of its lab counts. */
 const anyScenario = { name: 'lab', title: 'A lab that is only up', description: 'nothing.', steps: [{ do: 'run' as const, forMs: 0 }] };
 /** BlueStore keeps its database in the same file, MB; the file takes what is written. */
-const storeMinMb = 4_096;
+const bluestoreMinMb = 4_096;
+/** These machines have disks; what BlueStore does for each write is too much for emulated processors that everyone else waits for. */
+const autoStore = { kvm: 'bluestore', tcg: 'memstore' } as const;
 const monPort = 3_300;
 
 /** The lab of these settings as a plan has it. */
@@ -27,8 +29,8 @@ export function planFor(settings: LabSettings): Plan {
 /** The lab of these settings, with the same addresses, names and identities as the qemu lab of the same shape. */
 export function designFor(settings: LabSettings): LabDesign {
   const design = designOf(planFor(settings), { recipe: 'vagrant' }, settings.accel);
-  // These machines have disks, and are switched off and on.
-  return { ...design, ceph: { ...design.ceph, objectStore: 'bluestore', storeMb: Math.max(storeMinMb, design.ceph.storeMb) } };
+  const objectStore = settings.osd_store === 'auto' ? autoStore[settings.accel] : settings.osd_store;
+  return { ...design, ceph: { ...design.ceph, objectStore, storeMb: objectStore === 'bluestore' ? Math.max(bluestoreMinMb, design.ceph.storeMb) : design.ceph.storeMb } };
 }
 
 /** Nobody waits for a scenario here: gateways and hosts have the timers that Ceph and Linux have by themselves. */

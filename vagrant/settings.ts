@@ -15,10 +15,12 @@ export const settingsSchema = z.strictObject({
   box: z.string().min(1), box_url: z.string(), box_version: z.string(),
   debian_suite: z.string().regex(/^[a-z]+$/), ceph_release: z.int().min(0), ceph_repository: z.string(),
   boot_timeout: z.int().min(0),
+  osd_store: z.enum(['auto', 'bluestore', 'memstore']),
   plan: z.string(),
   state_dir: z.string().min(1),
-}).superRefine(({ flavour, images, box, plan }, context) => {
+}).superRefine(({ flavour, images, box, plan, osd_store }, context) => {
   if (flavour !== 'cephadm') return;
+  if (osd_store === 'memstore') context.addIssue({ code: 'custom', path: ['osd_store'], message: 'cephadm gives its OSDs disks' });
   if (images === 'local' && box !== 'local') context.addIssue({ code: 'custom', path: ['images'], message: 'local images come with the local box; with another box they are pulled (images: registry)' });
   if (images === 'registry' && box === 'local') context.addIssue({ code: 'custom', path: ['images'], message: 'machines of the local box may be without internet; set a public box, too' });
   if (plan !== '') context.addIssue({ code: 'custom', path: ['plan'], message: 'a stored plan is for the flavour debian' });

@@ -71,7 +71,7 @@ export interface NodeDescription {
   program?: NodeProgram;
   /** On a host: the namespaces to which it must have paths, by their UUIDs, or how many there are. */
   namespaces?: string[] | number;
-  /** udev leaves block devices of the lab alone. */
+  /** No udev once the machine is up (udev.ts). */
   quietDevices?: boolean;
   /** Keys with which others log in as root. */
   authorizedKeys?: string[];

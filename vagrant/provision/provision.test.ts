@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hostsText, majorOf } from './base.js';
 import { filesStep } from './files.js';
 import { readHostPaths } from './program.js';
-import { quietDevicesStep } from './udev.js';
+import { quietDevicesStep, quietDevicesUnit, type Systemctl } from './udev.js';
 
 let dir: string;
 beforeEach(() => {
@@ -90,13 +90,24 @@ describe('readHostPaths', () => {
 });
 
 describe('quietDevicesStep', () => {
-  it('puts in front of udev’s own rules that devices of the lab leave them, and changes nothing a second time', async () => {
-    for (const name of ['from', 'into']) mkdirSync(join(dir, name));
-    writeFileSync(join(dir, 'from/60-block.rules'), 'ACTION!="remove", KERNEL=="sd*", OPTIONS+="watch"\n');
-    const step = (): ReturnType<typeof quietDevicesStep> => quietDevicesStep(join(dir, 'from'), join(dir, 'into'));
+  it('ends udev now and after each boot, and changes nothing a second time', async () => {
+    const said: string[] = [];
+    const is = { 'is-enabled': false, 'is-active': true };
+    const systemctl: Systemctl = (...args) => {
+      said.push(args.join(' '));
+      const [first, second] = args;
+      if (first === 'enable') is['is-enabled'] = true;
+      if (first === 'stop') is['is-active'] = false;
+      return Promise.resolve({ ok: second === 'is-enabled' || second === 'is-active' ? is[second] : true });
+    };
+    const step = (): ReturnType<typeof quietDevicesStep> => quietDevicesStep(dir, systemctl);
     expect(await step().isDone()).toBe(false);
     await step().make();
-    expect(readFileSync(join(dir, 'into/60-block.rules'), 'utf8').split('\n').filter((line) => !line.startsWith('#'))).toEqual(['KERNEL=="rbd*|dm-*|nvme*", GOTO="pathproof_end"', 'ACTION!="remove", KERNEL=="sd*", OPTIONS+="watch"', 'LABEL="pathproof_end"', '']);
+    expect(readFileSync(join(dir, 'pathproof-quiet-devices.service'), 'utf8')).toBe(quietDevicesUnit);
     expect(await step().isDone()).toBe(true);
+    expect(said.filter((line) => line.startsWith('stop'))).toEqual(['stop systemd-udevd.service systemd-udevd*.socket']);
+    // Started again by whoever it was.
+    is['is-active'] = true;
+    expect(await step().isDone()).toBe(false);
   });
 });
