@@ -97,6 +97,44 @@ describe('MonitorWatch', () => {
     expect(coverage()[0]!.maxGapUs).toBe(125_000);
   });
 
+  it('asks a slow monitor again before it has answered, so that the gap is one answer’s time and not two', async () => {
+    let asked = 0;
+    start(() => {
+      asked += 1;
+      return after(700, shown(1, 'ACTIVE'));
+    });
+    await vi.advanceTimersByTimeAsync(5_000);
+    // Four a second, each answered after 700 ms; one after the other it would be 7, with gaps of 1,420 ms.
+    expect(asked).toBe(21);
+    expect(Math.max(...coverage().slice(1).map(({ maxGapUs }) => maxGapUs))).toBe(950_000);
+  });
+
+  it('has no more than four looks under way at a monitor that does not answer', async () => {
+    let asked = 0;
+    start(() => {
+      asked += 1;
+      return new Promise(() => undefined);
+    }, { timeoutMs: 3_000 });
+    await vi.advanceTimersByTimeAsync(2_900);
+    expect(asked).toBe(4);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(asked).toBe(8);
+    expect(coverage().at(-1)!.maxGapUs).toBe(5_750_000);
+  });
+
+  it('drops an answer that comes after that of a later question, and its time does not count', async () => {
+    let look = 0;
+    start(() => {
+      look += 1;
+      if (look === 1) return after(5, shown(1, 'STANDBY'));
+      return look === 2 ? after(900, shown(2, 'ACTIVE')) : after(5, shown(3, 'STANDBY'));
+    });
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(maps().map((event) => event.type === 'mon.map' && event.gwEpoch)).toEqual([1, 3]);
+    // Asked at 0, 25 and 275 ms; the second is never heard: from the first one's question to the third one's answer.
+    expect(coverage().map(({ maxGapUs }) => maxGapUs)).toEqual([250_000, 280_000, 30_000, 30_000, 30_000, 30_000]);
+  });
+
   it('stops after the look under way and reports the rest', async () => {
     start(() => after(5, shown(1, 'ACTIVE')));
     await vi.advanceTimersByTimeAsync(102);

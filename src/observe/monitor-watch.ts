@@ -8,10 +8,15 @@ export const monitorCoveragePeriodMs = 250;
 /** A look that takes longer is given up, milliseconds: a `ceph` command over a cut connection may hang for ever. */
 export const monitorLookTimeoutMs = 10_000;
 
+/** A look that has not been answered after this long is not waited for before the next is asked, milliseconds. */
+export const monitorOverlapMs = 250;
+/** Looks that may be under way at once: four a second then, fewer than at a monitor that answers at once. */
+const monitorLooksMax = 4;
+
 export interface MonitorWatchOptions {
   /** One look: the output of `nvme-gw show POOL GROUP`, e.g. of a `ceph` command on a cluster node. */
   show: () => Promise<string>;
-  /** Pause from the end of one look to the beginning of the next, milliseconds. */
+  /** Pause from the end of one look to the beginning of the next, milliseconds; the monitor's being slow cuts it short (`monitorOverlapMs`). */
   periodMs: number;
   emit: (event: NodeEvent) => void;
   /** Names the observer in coverage events. Default `monitor`. */
@@ -30,13 +35,24 @@ export interface MonitorWatchOptions {
  * An answer shows the map of some moment between question and answer. So the gap between two looks is
  * counted from the question of the first to the answer of the second: a state that lasted longer than
  * `maxGapUs` was seen. A look that failed or does not parse is no look.
+ *
+ * A monitor that is slow is asked again before it has answered, or the gap would be twice its time to answer:
+ *
+ * ```
+ *   asked    1───────▶  2───────▶          gap of 1 and 2: from the first 1 to the arrow of 2
+ *   beside   1───────▶
+ *              2───────▶
+ * ```
+ *
+ * An answer that comes after that of a later question is dropped.
  */
 export class MonitorWatch {
   private readonly options: MonitorWatchOptions;
   private readonly now: () => number;
   private readonly coverageTimer: NodeJS.Timeout;
   private readonly running: Promise<void>;
-  private wake: () => void = () => undefined;
+  /** End the pauses. */
+  private readonly wakes = new Set<() => void>();
   private stopped = false;
   private failing = false;
   private lastMap = '';
@@ -54,30 +70,37 @@ export class MonitorWatch {
     this.running = this.run();
   }
 
-  /** Ends watching, after the look under way, and reports the rest. */
+  /** Ends watching, after the looks under way, and reports the rest. */
   async stop(): Promise<void> {
     this.stopped = true;
-    this.wake();
+    for (const wake of this.wakes) wake();
     await this.running;
     clearInterval(this.coverageTimer);
     this.report();
   }
 
   private async run(): Promise<void> {
+    const underWay = new Set<Promise<void>>();
     while (!this.stopped) {
-      await this.look();
-      await this.pause();
+      const look = this.look();
+      underWay.add(look);
+      void look.then(() => underWay.delete(look));
+      await Promise.race([look.then(() => this.pause(this.options.periodMs)), this.pause(monitorOverlapMs)]);
+      if (underWay.size >= monitorLooksMax) await Promise.race(underWay);
     }
+    await Promise.all(underWay);
   }
 
-  private pause(): Promise<void> {
+  private pause(ms: number): Promise<void> {
     if (this.stopped) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.options.periodMs);
-      this.wake = () => {
+      const wake = (): void => {
         clearTimeout(timer);
+        this.wakes.delete(wake);
         resolve();
       };
+      const timer = setTimeout(wake, ms);
+      this.wakes.add(wake);
     });
   }
 
@@ -85,6 +108,8 @@ export class MonitorWatch {
     const askedUs = this.now();
     try {
       const show = parseNvmeGwShow(await this.ask());
+      // One that was asked later has been answered: this one knows nothing newer.
+      if (askedUs < this.lastAskedUs) return;
       const answeredUs = this.now();
       this.samples += 1;
       this.maxGapUs = Math.max(this.maxGapUs, answeredUs - this.lastAskedUs);

@@ -11,6 +11,7 @@ import type { ProcessIdentity } from '../qemu/processes.js';
 import type { LibvirtRoom } from './room.js';
 import { parseSshConfig } from './ssh-config.js';
 import { VagrantMachine } from './vagrant-machine.js';
+import { wantedBox } from './wanted-box.js';
 
 /** On a busy machine without KVM a boot takes minutes; one that takes more has hung. */
 export const bootMaxMs = 15 * 60_000;
@@ -42,8 +43,7 @@ export class VagrantMachines implements LabMachines {
    * last lines of its output when it cannot be built.
    */
   static async buildBox(suite: string, onLine: (line: string) => void): Promise<void> {
-    const { LAB_BOX: box = '' } = process.env;
-    if (box !== '' && box !== 'local') return;
+    if (wantedBox(checkoutDir()) !== 'local') return;
     const child = execa(process.execPath, ['--import', 'tsx', 'vagrant/box/main.ts', '--suite', suite], { cwd: checkoutDir(), stdin: 'ignore', reject: false, timeout: boxMaxMs });
     const lines: string[] = [];
     createInterface({ input: child.stderr }).on('line', (line) => {

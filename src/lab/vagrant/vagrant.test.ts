@@ -1,9 +1,14 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { LabMachine } from '../machine.js';
 import { linkEnds } from '../qemu/lab/link-ends.js';
 import { cutRules, GuestLinks, warmUp } from './guest-links.js';
 import { parseSshConfig } from './ssh-config.js';
 import { parseUpLine } from './up-progress.js';
+import { checkoutDir } from './vagrant-machines.js';
+import { wantedBox } from './wanted-box.js';
 
 const shape = { fabrics: 2, mons: 3 };
 
@@ -121,5 +126,16 @@ describe('parseUpLine', () => {
     expect(parseUpLine('==> host1: Running provisioner: lab (shell)...')).toEqual({ node: 'host1', step: 'Running provisioner: lab' });
     expect(parseUpLine('[   42 s] Debian packages (mmdebstrap)')).toEqual({ node: '', step: 'Debian packages (mmdebstrap)' });
     for (const line of ['==> gw1:  -- Memory:            768M', '    gw1: [pathproof] gw1: 12 steps, 3 changed (8.0 s)', '']) expect(parseUpLine(line)).toBeUndefined();
+  });
+});
+
+describe('wantedBox', () => {
+  it('is what lab.yaml says, unless LAB_BOX says otherwise', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'pathproof-box-'));
+    mkdirSync(join(dir, 'vagrant'));
+    writeFileSync(join(dir, 'vagrant/lab.yaml'), 'box: debian/testing64\n');
+    expect([wantedBox(dir, {}), wantedBox(dir, { LAB_BOX: 'local' }), wantedBox(dir, { LAB_BOX: '' })]).toEqual(['debian/testing64', 'local', 'debian/testing64']);
+    rmSync(dir, { recursive: true });
+    expect(wantedBox(checkoutDir(), {})).toBe('local');
   });
 });
