@@ -11,6 +11,7 @@ import { addListCommand } from './list.js';
 import { packageVersion } from './package.js';
 import { addPlanCommand } from './plan.js';
 import { addRecheckCommand } from './recheck.js';
+import { addReproCommand } from './repro.js';
 import { addRunCommand } from './run.js';
 import { addShrinkCommand } from './shrink.js';
 import { addThrashCommand } from './thrash.js';
@@ -26,6 +27,7 @@ Examples:
   $ pathproof run suites/failover.suite.ts          the four failovers of the gateway HA design
   $ pathproof run failover --filter dead --seed 7   one scenario, repeated with its seed
   $ pathproof plan smoke                            the resolved plan as JSON, nothing started
+  $ pathproof repro results/smoke/<run>             the plan of a stored run again: does it end as it did?
   $ pathproof recheck results/smoke/<run>           judge a stored run again, without a lab
   $ pathproof gate results --policy gate.policy.yaml may it be released, by a written policy
   $ pathproof list                                  stored runs and their verdicts
@@ -40,7 +42,7 @@ Examples:
 Exit codes:
   0 pass · 1 the system under test failed · 2 unknown · 3 the lab broke · 64 usage · 70 a bug in pathproof · 130 interrupted`);
 
-for (const add of [addRunCommand, addPlanCommand, addRecheckCommand, addGateCommand, addListCommand, addLabCommand, addInventoryCommand, addDoctorCommand, addConformCommand, addDetectCommand, addShrinkCommand, addThrashCommand]) add(program);
+for (const add of [addRunCommand, addPlanCommand, addReproCommand, addRecheckCommand, addGateCommand, addListCommand, addLabCommand, addInventoryCommand, addDoctorCommand, addConformCommand, addDetectCommand, addShrinkCommand, addThrashCommand]) add(program);
 for (const command of program.commands) command.exitOverride();
 
 // `pathproof plan … | head` closes the pipe early: nothing is wrong then, and nobody listens any more.

@@ -22,7 +22,7 @@ import { printVerdict } from './outcome.js';
 import { gitCommit, packageVersion, programName, shellQuote } from './package.js';
 import { shard, shardOf, shardText, type Shard } from './shard.js';
 
-interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: string; keep?: boolean; shard?: Shard; dryRun?: boolean }
+export interface RunFlags extends PlanFlags { results: string; json?: boolean; junit?: string; keep?: boolean; shard?: Shard; dryRun?: boolean }
 
 export function addRunCommand(program: Command): void {
   addPlanOptions(program.command('run'))
@@ -51,7 +51,7 @@ Examples:
 }
 
 /** What one invocation runs. `repro`: the command that repeats one of the plans, or all of them. */
-interface Job {
+export interface Job {
   lab: LabKind;
   /** `resolve`: the plan again, for what the lab turned out to be made of. */
   plans: { plan: Plan; resolve: (platform?: LabPlatform) => Plan }[];
@@ -86,7 +86,7 @@ async function suiteJob(argument: string, flags: RunFlags): Promise<Job> {
 const labsOfMachines: readonly LabKind[] = ['qemu', 'vagrant'];
 
 /** A stored plan (repro.json, plan.json) is run as it is: nothing but the lab of its machines can be changed from the command line. */
-function planJob(file: string, flags: RunFlags, labGiven: boolean): Job {
+export function planJob(file: string, flags: RunFlags, labGiven: boolean): Job {
   const given = (['seed', 'filter', 'gateways', 'hosts', 'namespaces', 'anaGroups', 'timeScale', 'defect', 'debianSuite', 'cephMajor', 'auth', 'mons', 'shard'] as const).filter((name) => flags[name] !== undefined);
   if (given.length > 0) throw usageError('PLAN_IS_FIXED', `${file} is a plan: --${given[0]!.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} cannot change it`, 'Run its suite to choose anything else.');
   const stored = readPlanFile(file);
@@ -98,11 +98,30 @@ function planJob(file: string, flags: RunFlags, labGiven: boolean): Job {
 }
 
 async function runSuite(argument: string, flags: RunFlags, labGiven: boolean): Promise<ExitCode> {
-  const { lab, plans, skips, seed, defects, repro } = argument.endsWith('.json') ? planJob(argument, flags, labGiven) : await suiteJob(argument, flags);
-  const inventory = inventoryOf({ ...flags, lab });
-  if (flags.dryRun === true) return dryRun(inventory, plans.map(({ plan }) => plan), skips);
-  const git = await gitCommit();
+  const job = argument.endsWith('.json') ? planJob(argument, flags, labGiven) : await suiteJob(argument, flags);
+  const { lab, plans, skips, seed, repro } = job;
+  if (flags.dryRun === true) return dryRun(inventoryOf({ ...flags, lab }), plans.map(({ plan }) => plan), skips);
   const out = flags.json === true ? process.stderr : process.stdout;
+  const { outcomes, interrupted, git } = await runJob(job, flags, out);
+  const verdicts = outcomes.map((o) => o.result.verdict);
+  if (onGithub()) for (const line of runAnnotations([...outcomes.map((o) => o.result), ...skips])) out.write(`${line}\n`);
+  writeSummaries([...outcomes.map((o) => o.result), ...skips], packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
+  for (const skip of skips) {
+    out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
+    const { suite: name, scenario, title, reason } = skip;
+    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2), ...(flags.shard === undefined ? {} : { shard: shardText(flags.shard) }) });
+  }
+  if (plans.length > 1) {
+    out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${plans.length} scenarios pass\n`);
+    out.write(`repeat: ${repro()}\n`);
+  }
+  return interrupted ? ExitCode.interrupted : exitCodeOf(verdicts);
+}
+
+/** Runs the plans of a job one after the other, for as long as `goOn` says so of the last one; what happens is told on `out`. */
+export async function runJob({ lab, plans, seed, defects, repro }: Job, flags: RunFlags, out: NodeJS.WriteStream, goOn: (last: RunOutcome) => boolean = () => true): Promise<{ outcomes: RunOutcome[]; interrupted: boolean; git: string }> {
+  const inventory = inventoryOf({ ...flags, lab });
+  const git = await gitCommit();
   out.write(`pathproof ${packageVersion} · seed ${seed} · git ${git} · ${process.argv.slice(2).map(shellQuote).join(' ')}${defects.length === 0 ? '' : ` · DEFECTS ON: ${defects.join(', ')}`}\n`);
   for (const { runDir, ended } of await removeAbandonedLabs()) {
     out.write(`cleaned up after a killed run (${relative(process.cwd(), runDir)}): ${ended.length === 0 ? 'nothing was running any more' : `ended ${ended.join(', ')}`}\n`);
@@ -113,7 +132,8 @@ async function runSuite(argument: string, flags: RunFlags, labGiven: boolean): P
   const provider = openProvider(lab, { ...(flags.keep === undefined ? {} : { keep: flags.keep }), ...(inventory === undefined ? {} : { inventory }) });
   try {
     for (const { plan, resolve } of plans) {
-      if (signal.aborted) break;
+      const last = outcomes.at(-1);
+      if (signal.aborted || (last !== undefined && !goOn(last))) break;
       const { runId, dir } = createRunDir(flags.results, plan.suite, plan.seed);
       const info: RunInfo = {
         format: 1, runId, suite: plan.suite, scenario: plan.scenario, seed: plan.seed, lab: plan.lab, git, version: packageVersion,
@@ -131,19 +151,7 @@ async function runSuite(argument: string, flags: RunFlags, labGiven: boolean): P
     await provider.close();
     release();
   }
-  const verdicts = outcomes.map((o) => o.result.verdict);
-  if (onGithub()) for (const line of runAnnotations([...outcomes.map((o) => o.result), ...skips])) out.write(`${line}\n`);
-  writeSummaries([...outcomes.map((o) => o.result), ...skips], packageVersion, { ...(flags.junit === undefined ? {} : { junit: flags.junit }), ...(flags.json === true ? { json: process.stdout } : {}) });
-  for (const skip of skips) {
-    out.write(`skipped ${skip.scenario}: ${skip.reason}\n`);
-    const { suite: name, scenario, title, reason } = skip;
-    await storeSkip(flags.results, { suite: name, scenario, title, lab, reason, seed, git, version: packageVersion, argv: process.argv.slice(2), ...(flags.shard === undefined ? {} : { shard: shardText(flags.shard) }) });
-  }
-  if (plans.length > 1) {
-    out.write(`\n${verdicts.filter((v) => v.verdict === 'pass').length} of ${plans.length} scenarios pass\n`);
-    out.write(`repeat: ${repro()}\n`);
-  }
-  return signal.aborted ? ExitCode.interrupted : exitCodeOf(verdicts);
+  return { outcomes, interrupted: signal.aborted, git };
 }
 
 /** What would be done to the hosts of an inventory; nothing is. */

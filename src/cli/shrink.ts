@@ -1,16 +1,15 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
 import { Option, type Command } from 'commander';
 import type { Plan } from '../plan/types.js';
-import { readPlan, runFiles } from '../results/store.js';
+import { readPlan, readRunVerdict } from '../results/store.js';
 import { smallestThatFailsAgain } from '../shrink/confirm.js';
 import { reducibleOf } from '../shrink/scenario-of.js';
 import { shrinkPlan } from '../shrink/shrink.js';
 import { failsAlike, signatureOf, type Signature } from '../shrink/signature.js';
 import { ExitCode, infraError, messageOf, usageError } from '../util/errors.js';
-import type { RunVerdict } from '../verify/types.js';
 import { interruptible } from './interruptible.js';
 import { natural } from './options.js';
 import { packageRoot, programName, shellQuote } from './package.js';
@@ -34,7 +33,7 @@ gives way to the next larger one. What is found so far is stored after each step
 
 Examples:
   $ pathproof shrink results/smoke/20261121T101500123Z-4f2a9c10
-  $ pathproof run results/smoke/20261121T101500123Z-4f2a9c10/repro.json
+  $ pathproof repro results/smoke/20261121T101500123Z-4f2a9c10      runs what was stored
 
 Exit codes:
   0 a plan that fails in the same way is stored · 2 the failure did not show again · 130 interrupted`)
@@ -45,7 +44,7 @@ Exit codes:
 
 async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
   const plan = readPlan(dir);
-  const wanted = signatureOf(readVerdict(dir), flags.checker);
+  const wanted = signatureOf(readRunVerdict(dir), flags.checker);
   if (wanted === undefined) throw usageError('NOT_FAILED', `${dir} did not fail${flags.checker === undefined ? '' : ` by ${flags.checker}`}`, 'Only a run that failed can be made smaller; `pathproof list` shows the verdicts.');
   const out = flags.out ?? join(dir, 'repro.json');
   const log = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -110,7 +109,7 @@ async function runFails(plan: Plan, wanted: Signature, scratch: string, wrap: st
   const child = await execa(words[0]!, words.slice(1), { reject: false, stdin: 'ignore', stderr: 'ignore', cancelSignal: signal, forceKillAfterDelay: 20_000, maxBuffer: 64 * 1024 * 1024 });
   try {
     const summary = JSON.parse(child.stdout) as { scenarios: { runDir: string }[] };
-    return failsAlike(readVerdict(summary.scenarios[0]!.runDir), wanted);
+    return failsAlike(readRunVerdict(summary.scenarios[0]!.runDir), wanted);
   } catch {
     return false;
   } finally {
@@ -123,14 +122,6 @@ function sizeOf(plan: Plan): string {
   const waitMs = plan.steps.reduce((sum, step) => sum + (step.do === 'run' ? step.forMs : 0), 0);
   const { shape, workload } = plan;
   return `${faults} fault(s), ${shape.gateways} gateway(s), ${shape.hosts ?? 1} host(s), ${shape.namespaces} namespace(s), ${waitMs} ms of load, queue depth ${workload.queueDepth}, ${workload.workingSetBlocks} blocks`;
-}
-
-function readVerdict(dir: string): RunVerdict {
-  try {
-    return JSON.parse(readFileSync(join(dir, runFiles.verdict), 'utf8')) as RunVerdict;
-  } catch (error) {
-    throw usageError('NO_VERDICT', `${dir} has no verdict: ${messageOf(error)}`, '`pathproof recheck` judges a run.');
-  }
 }
 
 function writePlan(file: string, plan: Plan): void {

@@ -91,6 +91,15 @@ export function readPlan(dir: string): Plan {
   return readPlanFile(file);
 }
 
+/** How a run was judged. A usage error for a run that was not (NO_VERDICT). */
+export function readRunVerdict(dir: string): RunVerdict {
+  try {
+    return JSON.parse(readFileSync(join(dir, runFiles.verdict), 'utf8')) as RunVerdict;
+  } catch (error) {
+    throw usageError('NO_VERDICT', `${dir} has no verdict: ${messageOf(error)}`, '`pathproof recheck` judges a run.');
+  }
+}
+
 /** A plan from its file. Throws a usage error when it is none. */
 export function readPlanFile(file: string): Plan {
   if (!existsSync(file)) throw usageError('NO_PLAN', `there is no plan ${file}`, 'A plan is plan.json of a run’s folder, or the repro.json that `pathproof shrink` stores.');

@@ -24,7 +24,8 @@ export function isSampled(plan: { lab: string }): boolean {
 
 /**
  * The longest time that an observer of the hosts or the monitor may go without a look, microseconds. The monitor sends
- * no I/O, and each of its maps has a number: what was not looked at in time shows as a gap in the numbers.
+ * no I/O, and each of its maps has a number: what was not looked at in time shows as a gap in the numbers (look-gaps.ts, NumberedMaps, says
+ * when a longer one has hidden nothing).
  */
 export function lookGapLimitUs(plan: Pick<Plan, 'shape'> & { lab: string }, observer: string): number {
   const { beaconGraceMs, katoMs } = plan.shape.timers;

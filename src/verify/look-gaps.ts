@@ -57,6 +57,30 @@ export class TracedReads {
   }
 }
 
+/**
+ * What the monitor's maps tell of the times in which nobody looked at it.
+ *
+ * Each change makes a new map with a higher number (src/mon/NVMeofGwMon.cc of Ceph: `create_pending` raises the epoch of what the next
+ * proposal carries), and a look that finds another map than the one before is told (`mon.map`). So if none is told from before a gap until a look
+ * after it, that look has found the very map of before, and there was no other in between, however long the gap.
+ */
+export class NumberedMaps {
+  readonly #mapsUs: readonly number[];
+  /** When a report ended in which somebody had looked, in order of time. */
+  readonly #lookedUs: readonly number[];
+
+  constructor(events: readonly HistoryEvent[], observer: string) {
+    this.#mapsUs = eventsOf(events, 'mon.map').map(({ tUs }) => tUs);
+    this.#lookedUs = eventsOf(events, 'observe.coverage').filter((each) => each.observer === observer && each.samples > 0).map(({ toUs }) => toUs).sort((a, b) => a - b);
+  }
+
+  /** True if the monitor's map was the same all through this stretch. */
+  resolves({ fromUs, toUs }: { fromUs: number; toUs: number }): boolean {
+    const lookedUs = this.#lookedUs.find((each) => each >= toUs);
+    return lookedUs !== undefined && this.#mapsUs.some((each) => each <= fromUs) && !this.#mapsUs.some((each) => each > fromUs && each <= lookedUs);
+  }
+}
+
 /** The stretch in which the longest gap of a coverage report lies: it may have begun before the report's own. */
 export function withGap({ fromUs, toUs, maxGapUs }: EventOf<'observe.coverage'>): { fromUs: number; toUs: number } {
   return { fromUs: Math.min(fromUs, toUs - maxGapUs), toUs };

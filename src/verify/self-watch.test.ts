@@ -74,13 +74,35 @@ describe('self-watch', () => {
   });
 
   it('is unknown when an observer of the host or the monitor looked away', async () => {
-    expect(await summary(healthyRun().change('observe.coverage', ({ observer }, ms) => observer === 'monitor' && ms === 4000, () => ({ maxGapUs: 126_000 })))).toBe(
-      'monitor: it did not look for 126.0 ms between +3.500000 s and +4.000000 s (limit 125.0 ms)',
+    expect(await summary(healthyRun().change('observe.coverage', ({ observer }, ms) => observer === 'host:host1' && ms === 4000, () => ({ maxGapUs: 126_000 })))).toBe(
+      'host:host1: it did not look for 126.0 ms between +3.500000 s and +4.000000 s (limit 125.0 ms)',
     );
     expect(await summary(healthyRun().remove('observe.coverage', ({ observer }, ms) => observer === 'monitor' && ms === 4000))).toContain('monitor: no coverage for 500.0 ms');
     expect(await summary(healthyRun().remove('observe.coverage'))).toBe('no observe.coverage event of a host or monitor observer');
     const blinded = healthyRun().add(3000, { type: 'observe.coverage', observer: 'gateway:gw1', fromUs: t(2000), toUs: t(3000), samples: 0, maxGapUs: 1_000_000 });
     expect((await check(blinded)).verdict).toBe('pass');
+  });
+
+  describe('of a monitor that was not looked at for too long', () => {
+    /** The report that ends then, and has a gap. */
+    const gapBefore = (ms: number, samples = 5): ReturnType<typeof healthyRun> => healthyRun()
+      .change('observe.coverage', ({ observer }, at) => observer === 'monitor' && at === ms, () => ({ maxGapUs: 400_000, samples }));
+
+    it('says nothing if the looks before and after found the same map, since each change has a number', async () => {
+      expect((await check(gapBefore(1000))).verdict).toBe('pass');
+    });
+
+    it('is unknown if the map changed meanwhile, or before the next look', async () => {
+      const changed = [m.waitBlocklist, m.failback, m.home].map((ms) => Math.ceil(ms / 500) * 500);
+      for (const ms of changed) expect(await summary(gapBefore(ms)), `at ${ms}`).toContain('monitor: it did not look for 400.0 ms');
+      expect(await summary(gapBefore(changed[0]! - 500, 0))).toContain('monitor: it did not look for 400.0 ms');
+    });
+
+    it('is unknown if nobody looked afterwards, or no map was seen before', async () => {
+      const blind = healthyRun().change('observe.coverage', ({ observer }, at) => observer === 'monitor' && at >= 9000, () => ({ maxGapUs: 400_000, samples: 0 }));
+      expect(await summary(blind)).toContain('monitor: it did not look for 400.0 ms');
+      expect(await summary(gapBefore(1000).remove('mon.map', (_, at) => at < 1000))).toContain('monitor: it did not look for 400.0 ms');
+    });
   });
 
   it('is unknown when no host was observed', async () => {

@@ -1,7 +1,7 @@
 import type { HistoryEvent } from '../history/events.js';
 import type { Plan } from '../plan/types.js';
 import { coverageOf, holesIn, lookGapLimitUs, observes } from './coverage.js';
-import { TracedReads, withGap } from './look-gaps.js';
+import { NumberedMaps, TracedReads, withGap } from './look-gaps.js';
 import { Findings } from './result.js';
 import type { Period } from './timeline.js';
 import { boundOf, eventsOf, judgedPeriod, rolesOf } from './timeline.js';
@@ -122,11 +122,14 @@ function checkObservers({ plan, events }: CheckInput, period: Period, findings: 
   for (const observer of new Set(coverage.map((event) => event.observer))) {
     const spans = coverage.filter((event) => event.observer === observer);
     const limitUs = lookGapLimitUs(plan, observer);
-    const traced = plan.topology.hosts.filter(({ name }) => observes(observer, name)).map(({ name }) => new TracedReads(events, name));
+    const resolving = [
+      ...plan.topology.hosts.filter(({ name }) => observes(observer, name)).map(({ name }) => new TracedReads(events, name)),
+      ...(observes(observer, 'monitor') ? [new NumberedMaps(events, observer)] : []),
+    ];
     for (const span of spans) {
       const { maxGapUs, fromUs, toUs, seq } = span;
       longestUs = Math.max(longestUs, maxGapUs);
-      if (maxGapUs > limitUs && !traced.some((each) => each.resolves(withGap(span)))) findings.unknown(`${observer}: it did not look for ${ms(maxGapUs)} between ${at(fromUs, startUs)} and ${at(toUs, startUs)} (limit ${ms(limitUs)})`, { tUs: fromUs, toUs, events: [seq] });
+      if (maxGapUs > limitUs && !resolving.some((each) => each.resolves(withGap(span)))) findings.unknown(`${observer}: it did not look for ${ms(maxGapUs)} between ${at(fromUs, startUs)} and ${at(toUs, startUs)} (limit ${ms(limitUs)})`, { tUs: fromUs, toUs, events: [seq] });
     }
     for (const hole of holesIn(period, spans, limitUs)) {
       findings.unknown(`${observer}: no coverage for ${ms(hole.toUs - hole.fromUs)} from ${at(hole.fromUs, startUs)} (${hole.why})`, { tUs: hole.fromUs, toUs: hole.toUs });
