@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { renderSummary } from '../src/report/json.js';
-import { gateSchema, summarySchema } from '../src/report/schema.js';
+import { gateSchema, reproSchema, summarySchema } from '../src/report/schema.js';
 import { policySchema } from '../src/results/gate/policy.js';
 
 /**
@@ -14,6 +14,7 @@ import { policySchema } from '../src/results/gate/policy.js';
 const schemas: Record<string, [title: string, schema: z.ZodType]> = {
   summary: ['pathproof run --json, pathproof recheck --json', summarySchema],
   gate: ['pathproof gate --json', gateSchema],
+  repro: ['pathproof repro --json', reproSchema],
   policy: ['The policy of pathproof gate (YAML)', policySchema],
 };
 const file = (name: string): string => fileURLToPath(new URL(`../docs/schema/${name}.schema.json`, import.meta.url));

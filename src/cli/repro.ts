@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
+import type { ReproReport } from '../report/schema.js';
 import { labKinds, type LabKind } from '../plan/types.js';
 import { exitCodeOf } from '../results/exit-code.js';
 import { readPlan, readRunVerdict, runFiles } from '../results/store.js';
@@ -50,6 +51,6 @@ async function repro(dir: string, { lab, tries, whole, json, ...flags }: ReproFl
   const last = runs.at(-1);
   const reproduced = last?.alike === true;
   if (last !== undefined) out.write(`\n${reproduced ? '' : 'not reproduced: '}${last.text}${tries === 1 ? '' : ` (run ${runs.length} of ${tries})`}\n`);
-  if (json === true) process.stdout.write(`${JSON.stringify({ format: 1, stored: { runDir: dir, verdict: stored.verdict }, plan: file, reproduced, runs }, null, 2)}\n`);
+  if (json === true) process.stdout.write(`${JSON.stringify({ format: 1, tool: 'pathproof', kind: 'repro', stored: { runDir: dir, verdict: stored.verdict }, plan: file, reproduced, runs } satisfies ReproReport, null, 2)}\n`);
   return interrupted ? ExitCode.interrupted : exitCodeOf(outcomes.slice(-1).map(({ result }) => result.verdict));
 }

@@ -76,6 +76,16 @@ export const gateSchema = z.object({
 });
 
 /** Fails to compile when a schema and the type that it describes drift apart. */
+/** What `pathproof repro --json` prints. */
+export const reproSchema = z.object({
+  format: z.literal(1), tool: z.literal('pathproof'), kind: z.literal('repro'),
+  stored: z.object({ runDir: z.string(), verdict }),
+  plan: z.string().describe('File of the plan that was run: plan.json of the stored run, or the repro.json of pathproof shrink'),
+  reproduced: z.boolean().describe('The last run ended as the stored one did'),
+  runs: z.array(z.object({ runDir: z.string(), verdict, alike: z.boolean().describe('The same checker failed with the same kind of finding, or neither run failed and the verdicts are the same'), text: z.string() })),
+});
+export type ReproReport = z.infer<typeof reproSchema>;
+
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 type Loose<T> = T extends readonly (infer Item)[] ? Loose<Item>[] : T extends object ? { [K in keyof T]: Loose<Exclude<T[K], undefined>> } : T;
 export const summaryIsDescribed: Same<Loose<Required<z.infer<typeof summarySchema>>>, Loose<Required<Summary>>> = true;
