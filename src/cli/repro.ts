@@ -40,7 +40,7 @@ Exit codes, of the last run: 0 pass · 1 the system under test failed · 2 unkno
 async function repro(dir: string, { lab, tries, whole, json, ...flags }: ReproFlags): Promise<ExitCode> {
   const plan = readPlan(dir);
   const stored = readRunVerdict(dir);
-  const smaller = join(dir, 'repro.json');
+  const smaller = join(dir, runFiles.repro);
   const file = whole !== true && existsSync(smaller) ? smaller : join(dir, runFiles.plan);
   const runFlags = { ...flags, lab: lab ?? plan.lab };
   const job = planJob(file, runFlags, lab !== undefined);

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { execa } from 'execa';
 import { Option, type Command } from 'commander';
 import type { Plan } from '../plan/types.js';
-import { readPlan, readRunVerdict } from '../results/store.js';
+import { readPlan, readRunVerdict, runFiles } from '../results/store.js';
 import { smallestThatFailsAgain } from '../shrink/confirm.js';
 import { reducibleOf } from '../shrink/scenario-of.js';
 import { shrinkPlan } from '../shrink/shrink.js';
@@ -46,7 +46,7 @@ async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
   const plan = readPlan(dir);
   const wanted = signatureOf(readRunVerdict(dir), flags.checker);
   if (wanted === undefined) throw usageError('NOT_FAILED', `${dir} did not fail${flags.checker === undefined ? '' : ` by ${flags.checker}`}`, 'Only a run that failed can be made smaller; `pathproof list` shows the verdicts.');
-  const out = flags.out ?? join(dir, 'repro.json');
+  const out = flags.out ?? join(dir, runFiles.repro);
   const log = (line: string): void => void process.stdout.write(`${line}\n`);
   log(`${plan.suite}/${plan.scenario} failed by ${wanted.checker}: ${wanted.kinds.join(', ')}`);
 

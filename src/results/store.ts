@@ -5,7 +5,7 @@ import { infraError, messageOf, usageError } from '../util/errors.js';
 import type { RunVerdict } from '../verify/types.js';
 
 /** Names of the files of a run's folder (docs/FORMAT.md). */
-export const runFiles = { plan: 'plan.json', run: 'run.json', history: 'history.ndjson', verdict: 'verdict.json', report: 'report.html', skip: 'skip.json' } as const;
+export const runFiles = { plan: 'plan.json', run: 'run.json', history: 'history.ndjson', verdict: 'verdict.json', report: 'report.html', skip: 'skip.json', repro: 'repro.json' } as const;
 
 /** What run.json says: how the run came about. Written before anything is started. */
 export interface RunInfo {
