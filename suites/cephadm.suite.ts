@@ -8,7 +8,7 @@ type InjectStep = Extract<Scenario['steps'][number], { do: 'inject' }>;
 
 function orchestrated(name: string, title: string, description: string, fault: InjectStep['fault'], during: Scenario['steps']): Scenario {
   return {
-    name, title, description, labs: ['native', 'native-linux'],
+    name, title, description, labs: ['native', 'native-linux', 'inventory'],
     steps: [
       { do: 'phase', name: 'baseline' },
       { do: 'run', forMs: 2_000 },

@@ -36,10 +36,10 @@ export default suite({
     failover('gateway-dead', 'Gateway dead', 'SIGKILL the owner of an ANA group under I/O; another gateway takes over; the owner returns and gets its group back.', 'gateway.kill'),
     { ...failover('gateway-off', 'Gateway machine switched off', 'switch the machine of the owner of an ANA group off under I/O, so that its packets vanish and nobody gets a reset; another gateway takes over; the machine boots and gets its group back.', 'gateway.power-off'), labs: ['qemu', 'native', 'native-linux', 'vagrant', 'inventory'] },
     failover('gateway-removed', 'Gateway removed from the group', 'delete a gateway at the monitor and stop its daemon, as a removal by cephadm does, under I/O; then create and start it again.', 'gateway.remove'),
-    { ...failover('gateway-removed-by-cephadm', 'Gateway removed by cephadm', 'have cephadm remove a gateway for good under I/O (set-unmanaged, `ceph orch daemon rm`); then have it deploy a new one.', 'cephadm.remove'), labs: ['native', 'native-linux'] },
+    { ...failover('gateway-removed-by-cephadm', 'Gateway removed by cephadm', 'have cephadm remove a gateway for good under I/O (set-unmanaged, `ceph orch daemon rm`); then have it deploy a new one.', 'cephadm.remove'), labs: ['native', 'native-linux', 'inventory'] },
     {
       ...failover('gateway-replaced-by-cephadm', 'Gateway replaced by cephadm', 'have cephadm remove the daemon of a managed service under I/O (`ceph orch daemon rm`), so that it deploys another one at once, whose new id takes the ANA group over.', 'cephadm.replace', [{ do: 'run', forMs: 2_000 }]),
-      labs: ['native', 'native-linux'],
+      labs: ['native', 'native-linux', 'inventory'],
     },
     failover('listeners-removed', 'All listeners of a gateway removed', 'delete every listener of the owner under I/O, so that the monitor hands its group over; then add the listeners again.', 'gateway.listeners'),
     // Shorter than the host's I/O timeout: what is proved is that nothing moves and nothing is lost.

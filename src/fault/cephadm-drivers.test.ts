@@ -28,6 +28,9 @@ class PaperCephadm implements CephadmNode {
     this.acts();
     return Promise.resolve('');
   }
+  hostOf(gateway: string): string {
+    return gateway;
+  }
   orch(command: string): Promise<string> {
     return this.#tell(`orch ${command}`);
   }

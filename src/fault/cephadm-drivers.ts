@@ -1,8 +1,9 @@
 import { infraError } from '../util/errors.js';
 import type { CephadmDaemon, CephadmNode } from '../lab/types.js';
-import type { CephadmFaultName } from './cephadm-specs.js';
+import { cephadmFaultNames, cephadmOrders, type CephadmFaultName, type CephadmOrder } from './cephadm-specs.js';
 import { gatewayOf, whenRunning, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
 import { askUntilSeen, hostLost, processRuns, recovered } from './observing.js';
+import { faultSpecs } from './specs.js';
 
 /** What podman, cephadm and the monitor say of a gateway's host at one moment. */
 interface Seen {
@@ -18,13 +19,11 @@ interface Seen {
 /** The same before the fault. */
 interface Before { container: string; daemon: string; id: string; audit: ReadonlySet<string> }
 
-interface Orchestrated {
-  inject(cephadm: CephadmNode, before: Before): Promise<string>;
-  heal(cephadm: CephadmNode, before: Before): Promise<string>;
+interface Looks {
   /** Is this what the fault looks like, to everybody but the injector? */
-  took(seen: Seen, before: Before): boolean;
+  took: (seen: Seen, before: Before) => boolean;
   /** And this what its heal looks like? */
-  healed(seen: Seen, before: Before): boolean;
+  healed: (seen: Seen, before: Before) => boolean;
 }
 
 const lookAgainMs = 300;
@@ -40,76 +39,38 @@ const runsAgain = (seen: Seen, before: Before): boolean => seen.containers.lengt
   && seen.daemons.some(({ name, status }) => name === before.daemon && status === 'running')
   && seen.known.some(({ id }) => id === before.id);
 
-/** How each fault by cephadm and podman is done, and what it looks like. */
-export const cephadmFaultDrivers: Record<CephadmFaultName, (context: FaultContext) => FaultDriver> = {
-  'cephadm.remove': (context) => orchestrated(context, {
-    inject: (cephadm, { daemon }) => orders(cephadm, `set-unmanaged ${cephadm.service}`, `daemon rm ${daemon}`),
-    heal: (cephadm) => applyAll(context, cephadm),
-    took: removed, healed: runsAnew,
-  }),
-  'cephadm.replace': (context) => orchestrated(context, {
-    inject: (cephadm, { daemon }) => orders(cephadm, `daemon rm ${daemon}`),
-    heal: () => Promise.resolve('nothing to heal: cephadm deploys another one by itself'),
-    took: (seen, before) => runsAnew(seen, before) && saysCommand(seen.audit, 'nvme-gw delete', before.id),
-    healed: runsAnew,
-  }),
-  'cephadm.placement': (context) => orchestrated(context, {
-    inject: async (cephadm) => {
-      await cephadm.place(gatewayNames(context).filter((name) => name !== context.target));
-      return `ceph orch apply without ${context.target} in the placement`;
-    },
-    heal: (cephadm) => applyAll(context, cephadm),
-    took: removed, healed: runsAnew,
-  }),
-  'cephadm.drain': (context) => orchestrated(context, {
-    inject: (cephadm) => orders(cephadm, `host drain ${context.target} --force`),
-    heal: (cephadm) => orders(cephadm, `host label rm ${context.target} _no_schedule`),
-    took: removed, healed: runsAnew,
-  }),
-  'cephadm.service-remove': (context) => orchestrated(context, {
-    inject: (cephadm) => orders(cephadm, `rm ${cephadm.service}`),
-    heal: (cephadm) => applyAll(context, cephadm),
-    took: removed, healed: runsAnew,
-  }, gatewayNames(context)),
-  'cephadm.stop': (context) => orchestrated(context, {
-    inject: (cephadm, { daemon }) => orders(cephadm, `daemon stop ${daemon}`),
-    heal: (cephadm, { daemon }) => orders(cephadm, `daemon start ${daemon}`),
-    took: (seen, before) => stopped(seen, before) && seen.daemons.some(({ name, status }) => name === before.daemon && status === 'stopped'),
-    healed: runsAgain,
-  }),
-  'cephadm.maintenance': (context) => orchestrated(context, {
-    inject: (cephadm) => orders(cephadm, `host maintenance enter ${context.target}`),
-    heal: (cephadm) => orders(cephadm, `host maintenance exit ${context.target}`),
-    took: stopped, healed: runsAgain,
-  }),
-  'cephadm.restart': (context) => orchestrated(context, restarted('restart')),
-  'cephadm.redeploy': (context) => orchestrated(context, restarted('redeploy')),
-  'cephadm.container-kill': (context) => orchestrated(context, {
-    inject: async (cephadm, { container }) => {
-      await cephadm.killContainer(context.target, container);
-      return `podman kill --signal KILL ${container.slice(0, 12)}`;
-    },
-    heal: () => Promise.resolve('nothing to heal: systemd starts the container again'),
-    took: stopped, healed: runsAgain,
-  }),
+/** What each fault by cephadm and podman (its orders: cephadm-specs.ts) looks like. */
+const looksOf: Record<CephadmFaultName, Looks> = {
+  'cephadm.remove': { took: removed, healed: runsAnew },
+  'cephadm.replace': { took: (seen, before) => runsAnew(seen, before) && saysCommand(seen.audit, 'nvme-gw delete', before.id), healed: runsAnew },
+  'cephadm.placement': { took: removed, healed: runsAnew },
+  'cephadm.drain': { took: removed, healed: runsAnew },
+  'cephadm.service-remove': { took: removed, healed: runsAnew },
+  'cephadm.stop': { took: (seen, before) => stopped(seen, before) && seen.daemons.some(({ name, status }) => name === before.daemon && status === 'stopped'), healed: runsAgain },
+  'cephadm.maintenance': { took: stopped, healed: runsAgain },
+  'cephadm.restart': { took: runsAgain, healed: runsAgain },
+  'cephadm.redeploy': { took: (seen, before) => runsAgain(seen, before) && saysCommand(seen.audit, 'nvme-gw create', before.id), healed: runsAgain },
+  'cephadm.container-kill': { took: stopped, healed: runsAgain },
 };
 
-function restarted(action: 'restart' | 'redeploy'): Orchestrated {
-  return {
-    inject: (cephadm, { daemon }) => orders(cephadm, `daemon ${action} ${daemon}`),
-    heal: () => Promise.resolve('nothing to heal: it comes back by itself'),
-    took: (seen, before) => runsAgain(seen, before) && (action === 'restart' || saysCommand(seen.audit, 'nvme-gw create', before.id)),
-    healed: runsAgain,
-  };
-}
+/** Who brings a gateway back where nothing is left to heal. */
+const bringsBack: Partial<Record<CephadmFaultName, string>> = {
+  'cephadm.replace': 'cephadm deploys another one by itself', 'cephadm.container-kill': 'systemd starts the container again',
+};
+
+/** How each fault by cephadm and podman is done. */
+export const cephadmFaultDrivers = Object.fromEntries(cephadmFaultNames.map((name) => [
+  name, (context: FaultContext) => orchestrated(context, name, faultSpecs[name].scope === 'group' ? gatewayNames(context) : [context.target]),
+])) as Record<CephadmFaultName, (context: FaultContext) => FaultDriver>;
 
 /**
  * A fault that an administrator does by cephadm to one gateway, or to all of `targets`. The fault is confirmed by the hosts,
  * which lose their controllers, and by podman on the gateway's host, `ceph orch ps`, `ceph nvme-gw show` and the monitor's
  * audit log, which all have to agree at one moment.
  */
-function orchestrated(context: FaultContext, fault: Orchestrated, targets: readonly string[] = [context.target]): FaultDriver {
+function orchestrated(context: FaultContext, name: CephadmFaultName, targets: readonly string[]): FaultDriver {
   const { cephadm } = context.lab;
+  const { took, healed } = looksOf[name];
   if (cephadm === undefined) throw new Error('the lab has no cephadm');
   const befores = new Map<string, Before>();
   const lost: Promise<Confirmation>[] = [];
@@ -140,10 +101,10 @@ function orchestrated(context: FaultContext, fault: Orchestrated, targets: reado
         lost.push(hostLost({ ...context, target }, ''));
       }
       for (const target of targets) cephadm.expectEnd(target);
-      return fault.inject(cephadm, beforeOf(context.target));
+      return obey(context, cephadm, cephadmOrders[name].inject, beforeOf(context.target));
     },
     confirm: async () => {
-      const [seen, ...hosts] = await Promise.all([looks((now, before) => fault.took(now, before)), ...lost]);
+      const [seen, ...hosts] = await Promise.all([looks(took), ...lost]);
       if (seen === null || hosts.some((host) => host === null)) return null;
       return { observer: `${hosts[0]!.observer}, ${seen.observer}`, evidence: [...hosts.map((host) => host!.evidence), seen.evidence].join('; ') };
     },
@@ -151,27 +112,39 @@ function orchestrated(context: FaultContext, fault: Orchestrated, targets: reado
       const before = befores.get(context.target);
       // Nothing was done yet.
       if (before === undefined) return 'nothing to heal';
-      const what = await fault.heal(cephadm, before);
+      const { heal } = cephadmOrders[name];
+      const what = heal.length === 0 ? `nothing to heal: ${bringsBack[name] ?? 'it comes back by itself'}` : await obey(context, cephadm, heal, before);
       for (const target of targets) await cephadm.untilRuns(target);
       return `${what}; ${targets.map((target) => `${target} runs (pid ${gatewayOf({ ...context, target }).pid})`).join(', ')}`;
     },
     confirmHealed: async () => {
-      const seen = await looks((now, before) => fault.healed(now, before));
+      const seen = await looks(healed);
       const back = await recovered(context, () => processRuns(context));
       return seen === null || back === null ? null : { observer: `${back.observer}, ${seen.observer}`, evidence: `${back.evidence}; ${seen.evidence}` };
     },
   };
 }
 
-/** Gives `ceph orch` these orders, one after the other; resolves to them in words. */
-async function orders(cephadm: CephadmNode, ...commands: string[]): Promise<string> {
-  for (const command of commands) await cephadm.orch(command);
-  return commands.map((command) => `ceph orch ${command}`).join('; ');
+/** Does these things, one after the other; resolves to them in words. */
+async function obey(context: FaultContext, cephadm: CephadmNode, orders: readonly CephadmOrder[], { daemon, container }: Before): Promise<string> {
+  const words: string[] = [];
+  for (const order of orders) words.push(await obeyOne(context, cephadm, order, { service: cephadm.service, daemon, host: cephadm.hostOf(context.target), container }));
+  return words.join('; ');
 }
 
-async function applyAll(context: FaultContext, cephadm: CephadmNode): Promise<string> {
-  await cephadm.place(gatewayNames(context));
-  return `ceph orch apply with ${gatewayNames(context).join(', ')} in the placement`;
+async function obeyOne(context: FaultContext, cephadm: CephadmNode, order: CephadmOrder, names: Record<'service' | 'daemon' | 'host' | 'container', string>): Promise<string> {
+  if (typeof order === 'object' && 'killContainer' in order) {
+    await cephadm.killContainer(context.target, names.container);
+    return `podman kill --signal KILL ${names.container.slice(0, 12)}`;
+  }
+  if (typeof order === 'object') {
+    const placed = gatewayNames(context).filter((name) => order.place === 'all' || name !== context.target);
+    await cephadm.place(placed);
+    return order.place === 'all' ? `ceph orch apply with ${placed.join(', ')} in the placement` : `ceph orch apply without ${context.target} in the placement`;
+  }
+  const command = order.replace(/\{(service|daemon|host)\}/g, (_, name: 'service' | 'daemon' | 'host') => names[name]);
+  await cephadm.orch(command);
+  return `ceph orch ${command}`;
 }
 
 function gatewayNames({ plan }: FaultContext): string[] {
@@ -190,7 +163,7 @@ async function look(cephadm: CephadmNode, target: string, earlier: ReadonlySet<s
   const [containers, daemons, known, audit] = await Promise.all([cephadm.containers(target), cephadm.daemons(), cephadm.gatewayIds(), cephadm.audit()]);
   return {
     containers, daemons: daemons.filter(({ host }) => host === target), known: known.filter(({ host }) => host === target),
-    audit: audit.filter((line) => !earlier.has(line) && line.includes(`.${target}.`)),
+    audit: audit.filter((line) => !earlier.has(line) && line.includes(`.${cephadm.hostOf(target)}.`)),
   };
 }
 

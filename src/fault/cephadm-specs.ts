@@ -7,6 +7,27 @@ export const cephadmFaultNames = [
 ] as const;
 export type CephadmFaultName = (typeof cephadmFaultNames)[number];
 
+/**
+ * One thing that an administrator does: words of `ceph orch`, in which {service}, {daemon} and {host} stand for the gateways' service and the
+ * target's daemon and host; `place`: the service's specification is applied with all gateways, or with all but the target;
+ * `killContainer`: podman kills the target's container.
+ */
+export type CephadmOrder = string | { place: 'all' | 'others' } | { killContainer: true };
+
+/** What is done for each fault, and for its heal; none: nothing is left to heal. */
+export const cephadmOrders: Record<CephadmFaultName, { inject: readonly CephadmOrder[]; heal: readonly CephadmOrder[] }> = {
+  'cephadm.remove': { inject: ['set-unmanaged {service}', 'daemon rm {daemon}'], heal: [{ place: 'all' }] },
+  'cephadm.replace': { inject: ['daemon rm {daemon}'], heal: [] },
+  'cephadm.placement': { inject: [{ place: 'others' }], heal: [{ place: 'all' }] },
+  'cephadm.drain': { inject: ['host drain {host} --force'], heal: ['host label rm {host} _no_schedule'] },
+  'cephadm.service-remove': { inject: ['rm {service}'], heal: [{ place: 'all' }] },
+  'cephadm.stop': { inject: ['daemon stop {daemon}'], heal: ['daemon start {daemon}'] },
+  'cephadm.maintenance': { inject: ['host maintenance enter {host}'], heal: ['host maintenance exit {host}'] },
+  'cephadm.restart': { inject: ['daemon restart {daemon}'], heal: [] },
+  'cephadm.redeploy': { inject: ['daemon redeploy {daemon}'], heal: [] },
+  'cephadm.container-kill': { inject: [{ killContainer: true }], heal: [] },
+};
+
 const failback = { when: 'heal', bound: 'deployFailbackStall', reason: 'cephadm starts or deploys the gateway, and failback has a designed window with no optimized path' } as const;
 
 const removal: FaultConsequences = {

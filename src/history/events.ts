@@ -114,8 +114,8 @@ export type EventBody =
   | { type: 'host.counters'; host: string; counters: Record<string, number> }
   | { type: 'mon.map'; epoch: number; gwEpoch: number; pool: string; group: string; gateways: MonitorGatewayView[] }
   /** The target's own word about its ANA groups (key: 1-based group) and listeners. `storeAddress`: the client that does its I/O, where the lab cannot know it otherwise. */
-  | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; storeEpoch: number; monSilentMs: number; storeAddress?: string; /** R2Ts whose data has not come yet. */ awaitingData?: number }
-  | { type: 'store.state'; epoch: number; blocklist: string[]; clients: { address: string; name: string; fenced: boolean }[]; droppedWrites?: number }
+  | { type: 'gw.state'; gateway: string; ana: Record<string, AnaStateName>; listeners: string[]; namespaces: number; serving: boolean; /** The OSD map that it waits for at least, and how long the monitor has been silent to it: where its program tells. */ storeEpoch?: number; monSilentMs?: number; storeAddress?: string; /** R2Ts whose data has not come yet. */ awaitingData?: number }
+  | { type: 'store.state'; epoch: number; blocklist: string[]; clients: { address: string; name: string; fenced: boolean; /** ANA groups whose images it has open, where that is known; absent: all. */ anaGroups?: number[] }[]; droppedWrites?: number }
   /** A node's clock as measured: ours minus its monotonic clock, with the bound of the error of its events' times. */
   | { type: 'clock'; of: string; shiftUs: number; clockErrUs: number }
   | { type: 'fault'; id: string; fault: string; target: string; phase: FaultPhase; observer?: string; evidence?: string }

@@ -105,7 +105,7 @@ export interface MonitorNode {
   command(command: Record<string, string | number>): Promise<CommandReply>;
 }
 
-/** A daemon of the gateways' service, by `ceph orch ps`; its host has the name of its gateway. */
+/** A daemon of the gateways' service, by `ceph orch ps`; `host`: the plan's name of the gateway. */
 export interface CephadmDaemon {
   name: string;
   host: string;
@@ -117,6 +117,8 @@ export interface CephadmDaemon {
 export interface CephadmNode {
   /** Name of the service, `nvmeof.POOL.GROUP`. */
   readonly service: string;
+  /** cephadm's name of a gateway's host. */
+  hostOf(gateway: string): string;
   /** Runs `ceph orch COMMAND` and returns what it prints. */
   orch(command: string): Promise<string>;
   /** Applies the service with these gateways' hosts as its placement, one more at a time, so that the monitor knows the gateways in this order. */

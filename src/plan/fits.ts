@@ -28,7 +28,7 @@ export function skipReason(scenario: Scenario, lab: LabKind, platform?: Pick<Lab
 
 /** The hosts are there or not: a scenario that is made for another number of them cannot run. */
 function otherShape({ lab = {} }: Scenario, inventory: InventoryPlatform): string | undefined {
-  const there = { gateways: inventory.gateways, hosts: inventory.hosts, namespaces: inventory.namespaces.length };
+  const there = { gateways: inventory.gateways, hosts: inventory.hosts, namespaces: inventory.namespaces.length, ...(inventory.subsystem === undefined ? {} : { anaGroups: inventory.gateways }) };
   const other = (Object.keys(there) as (keyof typeof there)[]).find((what) => lab[what] !== undefined && lab[what] !== there[what]);
   return other === undefined ? undefined : `made for ${lab[other]} ${other}, the inventory ${inventory.name} has ${there[other]}`;
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { faultSpecs } from '../fault/specs.js';
 import type { FaultName } from '../fault/specs.js';
 import { usageError } from '../util/errors.js';
+import { withoutUndefined } from '../util/defined.js';
 import { Random } from '../util/random.js';
 import { deriveBounds } from './bounds.js';
 import { hasBlockDevices } from './fits.js';
@@ -11,7 +12,7 @@ import { scenarioSchema, type Scenario, type ScenarioStep } from './scenario.js'
 import { hasKernelHosts, hasRealParts, nominalPlatform } from './platform.js';
 import { thrashSteps } from './thrash.js';
 import { thresholdList } from './thresholds.js';
-import { loopbackTimeScale, scaleTimers, virtualMachineTimers } from './timers.js';
+import { loopbackTimeScale, productionTimers, scaleTimers, virtualMachineTimers } from './timers.js';
 import type { Expectations, InventoryPlatform, LabKind, LabPlatform, LabShape, LabTimers, Plan, PlanStep, StampWorkload, Topology, VirtualMachines } from './types.js';
 
 /** Settings of a run that are neither in the suite nor random: they are part of the plan's input. */
@@ -103,8 +104,8 @@ function resolveShape(where: string, scenario: Scenario, options: PlanOptions, p
     hosts: options.hosts ?? lab.hosts ?? there?.hosts ?? defaultShape.hosts,
     namespaces: options.namespaces ?? lab.namespaces ?? there?.namespaces.length ?? defaultShape.namespaces,
     ...(there === undefined ? {} : { namespaceMiB: Math.min(...there.namespaces.map(({ mebibytes }) => mebibytes)) }),
-    anaGroups: options.anaGroups ?? lab.anaGroups ?? Math.min(gateways, defaultShape.anaGroups),
-    timers: resolveTimers(where, options, timeScale, withoutUndefined(timers ?? {})),
+    anaGroups: there?.subsystem === undefined ? options.anaGroups ?? lab.anaGroups ?? Math.min(gateways, defaultShape.anaGroups) : there.gateways,
+    timers: resolveTimers(where, options, timeScale, withoutUndefined(timers ?? {}), there),
   };
 }
 
@@ -114,13 +115,14 @@ function resolveBlockSize(where: string, wanted: number | undefined, platform: L
   return rbdBlockSize;
 }
 
-function resolveTimers(where: string, options: PlanOptions, timeScale: number | undefined, timers: Partial<LabTimers>): LabTimers {
+function resolveTimers(where: string, options: PlanOptions, timeScale: number | undefined, timers: Partial<LabTimers>, there?: InventoryPlatform): LabTimers {
   if (options.lab === 'loopback') return scaleTimers(options.timeScale ?? timeScale ?? loopbackTimeScale, timers);
   // Real parts have timers that nobody can set; a scenario's own scale is meant for the embedded lab.
   if (options.timeScale !== undefined && options.timeScale !== 1) {
     throw usageError('TIME_SCALE', `${where}: the timers of the ${options.lab} lab are real and cannot be scaled`, 'Leave --time-scale away.');
   }
-  return scaleTimers(1, { ...virtualMachineTimers, ...timers });
+  // A gateway that is there already has its own, whatever a scenario would like.
+  return scaleTimers(1, { ...virtualMachineTimers, ...timers, ...(there?.subsystem === undefined ? {} : { disconnectPanicMs: productionTimers.disconnectPanicMs, ...there.subsystem.timers }) });
 }
 
 /** Those who are set up once and used by many runs: their identities come from this name. */
@@ -157,6 +159,7 @@ function resolveTopology(name: string, shape: LabShape, workload: StampWorkload,
     uuid: uuidOf(random),
     nguid: bytesOf(random, 16).toString('hex'),
     anaGroup: (i % shape.anaGroups) + 1,
+    ...inventory?.namespaces[i]?.identity,
     blockSize: shape.blockSize,
     blocks: inventory === undefined ? blocks : (inventory.namespaces[i]!.mebibytes * 1_048_576) / shape.blockSize,
     idle: i >= shape.namespaces - workload.idleNamespaces,
@@ -165,18 +168,26 @@ function resolveTopology(name: string, shape: LabShape, workload: StampWorkload,
   }));
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
   return {
-    pool: inventory?.pool ?? 'rbd', group: inventory?.group ?? 'grp1', nqn: `nqn.2026-01.io.pathproof:${hash}`, gateways, namespaces,
-    hosts: resolveHosts(hostCount(shape), random),
+    pool: inventory?.pool ?? 'rbd', group: inventory?.group ?? 'grp1', nqn: inventory?.subsystem?.nqn ?? `nqn.2026-01.io.pathproof:${hash}`, gateways, namespaces,
+    hosts: resolveHosts(hostCount(shape), random, inventory?.subsystem?.hostNqns),
   };
 }
 
 /** Further hosts have a generator of their own, so that the first is the same whether there are any or not. */
-function resolveHosts(count: number, random: Random): Topology['hosts'] {
+function resolveHosts(count: number, random: Random, hostNqns: Readonly<Record<string, string>> = {}): Topology['hosts'] {
   const host = (index: number, from: Random): Topology['hosts'][number] => ({
     name: `host${index + 1}`, hostNqn: `nqn.2014-08.org.nvmexpress:uuid:${uuidOf(from)}`, hostId: bytesOf(from, 16).toString('hex'),
+    ...hostIdentityOf(hostNqns[`host${index + 1}`]),
   });
   const further = random.fork('hosts');
   return Array.from({ length: count }, (_, index) => host(index, index === 0 ? random : further));
+}
+
+/** A host NQN of UUID form goes with that UUID as the host's identifier: Linux refuses one NQN with two of them. */
+function hostIdentityOf(hostNqn: string | undefined): { hostNqn?: string; hostId?: string } {
+  if (hostNqn === undefined) return {};
+  const uuid = /:uuid:([0-9a-f-]{36})$/i.exec(hostNqn)?.[1];
+  return { hostNqn, ...(uuid === undefined ? {} : { hostId: uuid.replaceAll('-', '').toLowerCase() }) };
 }
 
 function hostCount(shape: LabShape): number {
@@ -268,10 +279,4 @@ function* boundNamesOf(steps: PlanStep[], expect: Expectations): Generator<strin
   yield expect.quietStall;
   yield expect.convergence;
   for (const { bound } of [...expect.stalls, ...expect.overlaps]) yield bound;
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-/** Optional fields that were given as undefined count as not given. */
-function withoutUndefined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Defined<T>;
 }

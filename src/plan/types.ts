@@ -110,8 +110,18 @@ export interface InventoryPlatform {
   group: string;
   gateways: number;
   hosts: number;
-  namespaces: readonly { image: string; mebibytes: number }[];
+  namespaces: readonly { image: string; mebibytes: number; /** Of gateways that are there already. */ identity?: NamespaceIdentity }[];
+  /** Gateways that are there already, which serve a subsystem that somebody else has made: gwN has ANA group N. */
+  subsystem?: {
+    nqn: string;
+    /** NQNs by which hosts may use it; a host that is not named uses one of pathproof's. */
+    hostNqns: Readonly<Record<string, string>>;
+    timers: Readonly<Partial<LabTimers>>;
+  };
 }
+
+/** As whom a namespace is known to hosts. */
+export interface NamespaceIdentity { nsid: number; uuid: string; /** 32 hexadecimal digits. */ nguid: string; anaGroup: number }
 
 export interface VirtualMachines {
   /** Debian suite of the image: with it comes the release under test. */

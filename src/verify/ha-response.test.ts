@@ -125,6 +125,13 @@ describe('ha-response', () => {
     expect((await check(run)).summary).toBe("takeover of ANA group 1 by gw2 +2.800000 s: gw2 was ACTIVE +3.000000 s, but the store had not fenced gw1's 127.0.0.1:0/11 +3.100000 s");
   });
 
+  it('asks for the fencing of those clients alone that the old owner had for the group, where that is known', async () => {
+    const others = (anaGroups: number[]) => healthyRun().change('store.state', ({ clients }) => clients.some(({ name }) => name === 'gw1'), ({ clients }) => ({ clients: [...clients, { address: '127.0.0.1:0/77', name: 'gw1', fenced: false, anaGroups }] }));
+    const text = async (run: ReturnType<typeof healthyRun>) => (await check(run)).evidence.map((each) => each.text).join('\n');
+    expect(await text(others([2]))).toContain("gw1's 127.0.0.1:0/11 fenced by");
+    expect(await text(others([1, 2]))).toContain("had not fenced gw1's 127.0.0.1:0/77");
+  });
+
   it('accepts a client that is still connected but fenced', async () => {
     const run = healthyRun().change('store.state', (_, ms) => ms > m.waitBlocklist, ({ clients }) => ({ blocklist: [], clients: [...clients, { address: '127.0.0.1:0/11', name: 'gw1', fenced: true }] }));
     expect((await check(run)).verdict).toBe('pass');

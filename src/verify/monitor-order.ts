@@ -97,7 +97,8 @@ export function fencingOf(events: readonly HistoryEvent[], { gateway, group, sin
   /** Address → begin of the incarnation in which it was seen first. */
   const addresses = new Map<string, number>();
   for (const state of eventsOf(events, 'store.state')) {
-    const mine = state.clients.filter(({ name }) => name === gateway || (name.startsWith(gateway) && /^[:/.#@-]/.test(name.slice(gateway.length))));
+    // The monitor blocklists the clients of a group; a gateway may have others for its other groups.
+    const mine = state.clients.filter(({ name, anaGroups }) => (anaGroups?.includes(group) ?? true) && (name === gateway || (name.startsWith(gateway) && /^[:/.#@-]/.test(name.slice(gateway.length)))));
     if (state.tUs < beganUs) {
       // The monitor may make it ACTIVE when it is dead already: a sample without a client does not say who it was.
       if (state.tUs <= sinceUs && mine.length > 0) for (const address of addresses.keys()) if (!mine.some((client) => client.address === address)) addresses.delete(address);

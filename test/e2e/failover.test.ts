@@ -51,7 +51,7 @@ describe('failover suite', () => {
   it.each(['partition-monitor', 'partition-both'])('%s: the cut-off gateway itself hears nothing from the monitor', (scenario) => {
     const { events, target } = eventsOf(scenario);
     const between = (e: { seq: number }) => e.seq > events.find((x) => x.type === 'fault' && x.phase === 'injected')!.seq && e.seq < events.find((x) => x.type === 'fault' && x.phase === 'healing')!.seq;
-    const silent = events.flatMap((e) => (e.type === 'gw.state' && e.gateway === target && between(e) ? [e.monSilentMs] : []));
+    const silent = events.flatMap((e) => (e.type === 'gw.state' && e.gateway === target && between(e) ? [e.monSilentMs ?? 0] : []));
     // Far longer than the quarter second between two beacons.
     expect(Math.max(...silent)).toBeGreaterThan(1_000);
   });

@@ -1,6 +1,6 @@
-import { hostOfGatewayId } from '../../src/lab/native/gateway-names.js';
+import { hostOfGatewayId } from '../../src/lab/cephadm/names.js';
 import { parsePaths } from '../../src/lab/qemu/provision/host.js';
-import { parseOrchPs } from '../../src/lab/native/orchestrator.js';
+import { parseOrchPs } from '../../src/lab/cephadm/orch-ps.js';
 import { parseNvmeGwShow } from '../../src/monitor/show-parser.js';
 import { parseSummaries } from '../provision/step.js';
 

@@ -13,6 +13,8 @@ export interface ConnectionOptions {
   label: string;
   host: string;
   port: number;
+  /** A unix socket that leads to the controller (as `ssh -L` makes one), in place of address and port. Not for writes: it cannot be reset. */
+  socketPath?: string | undefined;
   headerDigest: boolean;
   dataDigest: boolean;
   maxR2t: number;
@@ -71,7 +73,7 @@ export class Connection {
 
   /** TCP connect and IC exchange. Rejects with `ConnectionLost`; `onDown` is then called too. */
   connect(): Promise<void> {
-    const { host, port, connectTimeoutMs, headerDigest, dataDigest, maxR2t } = this.#o;
+    const { host, port, socketPath, connectTimeoutMs, headerDigest, dataDigest, maxR2t } = this.#o;
     this.#state = 'opening';
     return new Promise<void>((resolve, reject) => {
       const expire = (what: string): NodeJS.Timeout => setTimeout(() => this.end('connect-timeout', `no ${what} within ${connectTimeoutMs} ms`), connectTimeoutMs);
@@ -83,7 +85,7 @@ export class Connection {
       };
       this.#opened = { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) };
       // Half-open allowed: without it Node answers a FIN with end(), which would still send what is queued.
-      const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
+      const socket = connect(socketPath === undefined ? { host, port, allowHalfOpen: true, noDelay: true } : { path: socketPath, allowHalfOpen: true });
       this.#socket = socket;
       socket.on('connect', () => {
         clearTimeout(timer);
@@ -128,8 +130,8 @@ export class Connection {
     if (this.#state === 'down') return;
     this.#state = 'down';
     const socket = this.#socket;
-    // Before it is connected nothing was sent, and resetAndDestroy would first wait for the connection.
-    if (socket?.connecting === true) socket.destroy();
+    // Before it is connected nothing was sent, and resetAndDestroy would first wait for the connection; a unix socket has no reset.
+    if (socket?.connecting === true || this.#o.socketPath !== undefined) socket?.destroy();
     else socket?.resetAndDestroy();
     this.#opened?.reject(lost);
   }

@@ -28,6 +28,8 @@ export interface SessionOptions {
   gateway: string;
   host: string;
   port: number;
+  /** See ConnectionOptions. */
+  socketPath?: string;
   /** 0: an admin queue only, as for a discovery controller. */
   ioQueues: number;
   queueSize: number;
@@ -257,9 +259,9 @@ export class Session {
   }
 
   #queue(qid: number, entries: number): QueuePair {
-    const { controller, gateway, host, port, headerDigest, dataDigest, maxR2t, connectTimeoutMs, counters, holds } = this.#o;
+    const { controller, gateway, host, port, socketPath, headerDigest, dataDigest, maxR2t, connectTimeoutMs, counters, holds } = this.#o;
     return new QueuePair({
-      qid, entries, label: `${gateway}:${controller}:q${qid}`, controller, host, port, headerDigest, dataDigest, maxR2t,
+      qid, entries, label: `${gateway}:${controller}:q${qid}`, controller, host, port, socketPath, headerDigest, dataDigest, maxR2t,
       connectTimeoutMs, counters, holds, onDown: (lost) => this.#onDown(lost),
     });
   }

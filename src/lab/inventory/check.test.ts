@@ -6,11 +6,11 @@ import { checkInventory } from './check.js';
 import { parseFacts, problemsOf, type HostFacts } from './facts.js';
 import { hostNamed, parseInventory } from './file.js';
 import { HostConnections } from './hosts.js';
-import { exampleInventory } from './testing/example.js';
+import { exampleInventory, existingInventory } from './testing/example.js';
 import { FakeSsh } from './testing/fake-ssh.js';
 
 const inventory = parseInventory(exampleInventory, 'i.yaml');
-const good: HostFacts = { uid: 0, os: 'Debian', kernel: '7.2', timeMs: 1, node: 'v22.1.0', nvme: 'nvme 2.1', fio: 'fio-3.42', nft: 'nftables v1.1', ceph: 'ceph version 20.2', multipath: 'Y', missingModules: [], missingTools: [], nvmetSubsystems: [], rbdDevices: [], running: [] };
+const good: HostFacts = { uid: 0, os: 'Debian', kernel: '7.2', timeMs: 1, node: 'v22.1.0', nvme: 'nvme 2.1', fio: 'fio-3.42', nft: 'nftables v1.1', ceph: 'ceph version 20.2', multipath: 'Y', missingModules: [], missingTools: [], nvmetSubsystems: [], rbdDevices: [], running: [], addresses: [], gateways: [] };
 const problems = (name: string, facts: Partial<HostFacts>): string[] => problemsOf(inventory, hostNamed(inventory, name), { ...good, ...facts });
 
 describe('what speaks against a host', () => {
@@ -39,6 +39,18 @@ describe('what speaks against a host', () => {
   it('does not ask a host for what only gateways need', () => {
     expect(problems('host1', { rbdDevices: ['rbd/x'], missingModules: ['rbd'], nvmetSubsystems: ['nqn.y'], ceph: null })).toEqual([]);
     expect(problems('ceph', { node: null, nvme: null, nft: null })).toEqual([]);
+  });
+
+  it('is other things where cephadm has deployed the gateways', () => {
+    const existing = parseInventory(existingInventory, 'i.yaml');
+    const own = `${existing.cluster.fsid}/nvmeof.rbd.grp1.node-a.abcdef`;
+    const found = (facts: Partial<HostFacts>): string[] => problemsOf(existing, hostNamed(existing, 'gw1'), { ...good, node: null, missingModules: ['rbd', 'nvmet'], missingTools: ['dmsetup'], gateways: [own], ...facts });
+    expect(found({})).toEqual([]);
+    expect(found({ missingTools: ['podman'] })).toEqual(['podman is missing']);
+    expect(found({ nft: null })).toEqual(['nft, which allow: [network] needs, is missing']);
+    expect(found({ gateways: [] })).toEqual(['cephadm has no gateway of nvmeof.rbd.grp1 there']);
+    expect(found({ gateways: [own, own.replace('abcdef', 'ghijkl')] })).toEqual([expect.stringMatching(/^cephadm has 2 gateways of nvmeof\.rbd\.grp1 there/)]);
+    expect(found({ gateways: [own.replace(existing.cluster.fsid, '00000000-1111-2222-3333-444444444444')] })).toEqual([expect.stringMatching(/^cephadm has no gateway of nvmeof\.rbd\.grp1 there \(but /)]);
   });
 
   it('is read from lines', () => {

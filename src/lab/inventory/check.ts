@@ -1,6 +1,7 @@
 import { messageOf, PathproofError } from '../../util/errors.js';
 import type { InventoryHost, Inventory } from './file.js';
-import { hostNamed } from './file.js';
+import { hasExistingGateways, hostNamed, withRole } from './file.js';
+import { ipOf } from './cephadm/store-clients.js';
 import { factsScript, parseFacts, problemsOf, type HostFacts } from './facts.js';
 import { routeOf, type HostConnections } from './hosts.js';
 import { imageScript, judgeScratch, needsSamples, parseImage, parseSamples, sampleScript, type ScratchFinding } from './scratch.js';
@@ -26,7 +27,8 @@ export async function checkInventory(inventory: Inventory, connections: Pick<Hos
   const hosts = await Promise.all(inventory.hosts.map((host) => checkHost(inventory, host, connections)));
   const namespaces: ScratchFinding[] = [];
   // One after the other: each is a few programs that start on the one host.
-  for (const wanted of inventory.namespaces) namespaces.push(await checkImage(inventory, wanted, connections));
+  const own = gatewayAddresses(inventory, hosts);
+  for (const wanted of inventory.namespaces) namespaces.push(await checkImage(inventory, wanted, connections, own));
   return { name: inventory.name, file: inventory.file, hosts, namespaces, ready: hosts.every(({ problems }) => problems.length === 0) && namespaces.every(({ problem }) => problem === undefined) };
 }
 
@@ -57,11 +59,19 @@ async function clockOffset(connections: Pick<HostConnections, 'run'>, host: stri
 
 export const clockCommand = 'date +%s%3N';
 
-export async function checkImage(inventory: Inventory, wanted: { image: string; mebibytes: number }, connections: Pick<HostConnections, 'run'>): Promise<ScratchFinding> {
+/** IP addresses of the gateways that are there already, and have the images open by right. Key: address, value: the gateway. */
+export function gatewayAddresses(inventory: Inventory, hosts: readonly HostFinding[]): Map<string, string> {
+  if (!hasExistingGateways(inventory)) return new Map();
+  return new Map(withRole(inventory, 'gateway').flatMap(({ name }) => (hosts.find(({ host }) => host === name)?.facts?.addresses ?? []).map((address) => [address, name] as const)));
+}
+
+/** `own`: addresses from which the image may be open. */
+export async function checkImage(inventory: Inventory, wanted: { image: string; mebibytes: number }, connections: Pick<HostConnections, 'run'>, own: ReadonlyMap<string, string>): Promise<ScratchFinding> {
   const admin = hostNamed(inventory, inventory.cluster.admin);
   const ask = async (script: string): Promise<string> => (await connections.run(admin.name, routeOf(inventory, admin), script, { timeoutMs: imageMaxMs })).stdout;
   try {
-    const facts = parseImage(await ask(imageScript(inventory, wanted.image)));
+    const all = parseImage(await ask(imageScript(inventory, wanted.image)));
+    const facts = all === undefined ? undefined : { ...all, watchers: all.watchers.filter((address) => !own.has(ipOf(address))) };
     return judgeScratch(wanted, facts, needsSamples(facts) ? parseSamples(await ask(sampleScript(inventory, facts))) : undefined);
   } catch (error) {
     return { image: wanted.image, proof: undefined, problem: `it could not be looked at: ${explain(error)}` };

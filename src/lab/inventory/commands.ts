@@ -111,10 +111,17 @@ export function stampBytes({ shape, workload }: Pick<Plan, 'shape' | 'workload'>
  */
 export function zeroNamespace(uuid: string, bytes: number): string {
   return [
-    `d=; for s in /sys/block/nvme*; do [ "$(cat $s/uuid 2>/dev/null)" = ${uuid} ] && [ -b /dev/\${s##*/} ] && d=/dev/\${s##*/}; done`,
-    `[ -n "$d" ] || { echo "no block device has the uuid ${uuid}" >&2; exit 1; }`,
+    ...findDevice(uuid),
     `blkdiscard --zeroout --offset 0 --length ${bytes} $d`,
   ].join('\n');
+}
+
+/** Sets $d to the block device of a namespace; ends the shell where there is none. */
+export function findDevice(uuid: string): string[] {
+  return [
+    `d=; for s in /sys/block/nvme*; do [ "$(cat $s/uuid 2>/dev/null)" = ${uuid} ] && [ -b /dev/\${s##*/} ] && d=/dev/\${s##*/}; done`,
+    `[ -n "$d" ] || { echo "no block device has the uuid ${uuid}" >&2; exit 1; }`,
+  ];
 }
 
 /** Prints the administrator's keyring; only for a cluster that has one. */

@@ -8,7 +8,7 @@ import { plannedCommands, type PlannedCommand } from './dry-run.js';
 import { parseInventory } from './file.js';
 import { UndoJournal } from './journal.js';
 import { platformOf } from './platform.js';
-import { exampleInventory } from './testing/example.js';
+import { exampleInventory, existingInventory } from './testing/example.js';
 
 const inventory = parseInventory(exampleInventory.replace('[kill, network]', '[kill, network, cephadm]'), '/etc/i.yaml');
 const steps = (fault: string): Scenario['steps'] => [{ do: 'inject', id: 'f', fault, target: 'gw2' }, { do: 'heal', id: 'f' }] as Scenario['steps'];
@@ -52,6 +52,23 @@ describe('a dry run', () => {
     expect(host).toMatch(/^host1: /);
     expect(host).toContain('ip saddr { 192.0.2.102 } tcp sport 4420 counter drop');
     expect(commandsOf(plannedCommands(inventory, [planOf('gateway.listeners')]), 'fault')).toEqual([]);
+  });
+
+  it('starts nothing on gateways that are there already, and shows what cephadm is told, and how its service gets back', () => {
+    const existing = parseInventory(existingInventory, '/etc/i.yaml');
+    const list = (fault: string): PlannedCommand[] => plannedCommands(existing, [planScenario('smoke', { name: 'one', title: 'One', description: 'inject.', steps: steps(fault) }, { seed: 's', lab: 'inventory', platform: platformOf(existing) })]);
+    const removed = list('cephadm.remove');
+    const ceph = 'ceph: ceph --name client.admin --keyring /etc/ceph/ceph.client.admin.keyring';
+    expect(removed.filter(({ host, when }) => host.startsWith('gw') && when === 'change')).toEqual([]);
+    expect(commandsOf(removed, 'fault').slice(0, 2)).toEqual([`${ceph} orch set-unmanaged nvmeof.rbd.grp1`, `${ceph} orch daemon rm DAEMON`]);
+    expect(commandsOf(removed, 'heal')[0]).toMatch(/orch apply -i - /);
+    expect(commandsOf(removed, 'undo').filter((command) => command.includes('SPECIFICATION'))).toHaveLength(1);
+    expect(commandsOf(list('cephadm.drain'), 'fault')[0]).toBe(`${ceph} orch host drain node-b --force`);
+    expect(commandsOf(list('cephadm.drain'), 'heal')[0]).toBe(`${ceph} orch host label rm node-b _no_schedule`);
+    expect(commandsOf(list('cephadm.container-kill'), 'fault')[0]).toBe('gw2: podman kill --signal KILL CONTAINER');
+    expect(commandsOf(list('gateway.kill'), 'fault')[0]).toMatch(/^gw2: unit=.*podman kill --signal KILL .*systemctl stop "\$unit"$/);
+    expect(commandsOf(list('gateway.kill'), 'undo').some((command) => command.includes('SPECIFICATION'))).toBe(false);
+    expect(commandsOf(list('partition.host'), 'fault')[0]).toContain('pathproof_host1_gw2');
   });
 
   it('shows the power commands, which run on this machine', () => {

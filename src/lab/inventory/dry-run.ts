@@ -4,13 +4,16 @@ import { hostJournalPath } from '../guest/host-config.js';
 import { nodeLogScript } from '../qemu/lab/node-logs.js';
 import { installedFiles, programExitCommand, programStartCommand } from '../qemu/programs.js';
 import { uploadCommand } from '../ssh/connection.js';
+import { cephadmOrders } from '../../fault/cephadm-specs.js';
+import { cephadmHostOf, containerNameOf, exportSpecification, killGateway, restoreService, serviceOf, startGateway, watchersCommand } from './cephadm/commands.js';
+import { watchCommand } from './cephadm/gateway-watch.js';
 import { clockCommand } from './check.js';
-import { createGateway, cutLink, keepParameters, keyringCommand, linksOf, loadModules, markScratch, removeGateway, removeHost, stampBytes, zeroNamespace, type Change } from './commands.js';
+import { cephCommand, createGateway, cutLink, keepParameters, keyringCommand, linksOf, loadModules, markScratch, removeGateway, removeHost, stampBytes, zeroNamespace, type Change } from './commands.js';
 import { factsScript } from './facts.js';
-import { hostNamed, withRole, type Inventory } from './file.js';
+import { allows, hasExistingGateways, hostNamed, withRole, type Inventory } from './file.js';
 import { harnessHost } from './hosts.js';
 import { readJournal } from './journal.js';
-import { imageScript, sampleScript } from './scratch.js';
+import { imageScript, namespaceSampleScript, sampleScript } from './scratch.js';
 import { controllersCommand } from './soundness.js';
 
 /** A command that a run would execute. What only a host can tell stands in capitals: PID, PREFIX, DIR. */
@@ -46,20 +49,31 @@ export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): P
     say('look', name, 'what is there', factsScript);
     for (let i = 0; i < 2; i++) say('look', name, 'its clock', clockCommand);
   }
-  for (const { image, mebibytes } of inventory.namespaces) {
+  const existing = hasExistingGateways(inventory);
+  const lookAtImage = (image: string, mebibytes: number): void => {
     say('look', admin, `image ${image}`, imageScript(inventory, image));
     say('look', admin, `what is in image ${image}, if anything was ever written to it`, sampleScript(inventory, { bytes: mebibytes * 1_048_576, objectBytes: usualObjectBytes, prefix: 'PREFIX', watchers: [], written: true, mark: '' }));
-  }
+  };
+  for (const { image, mebibytes } of inventory.namespaces) lookAtImage(image, mebibytes);
   if (inventory.cluster.keyring !== null) say('look', admin, 'the administrator’s key, by which the monitors are asked through this connection', keyringCommand(inventory));
-  for (const { name } of withRole(inventory, 'gateway')) {
+  if (existing && allows(inventory, 'cephadm')) say('look', admin, 'how cephadm has the gateways’ service', exportSpecification(inventory));
+  for (const { name } of existing ? [] : withRole(inventory, 'gateway')) {
     const { what, ...rest } = createGateway(inventory, name);
     change(admin, { what: `${what}, if the monitor does not know it yet`, ...rest });
   }
   for (const { image } of inventory.namespaces) say('change', admin, `image ${image} is pathproof's from now on (stays)`, markScratch(inventory, image));
-  for (const { name } of withRole(inventory, 'gateway')) program(name, 'gateway', removeGateway(name));
+  for (const { name } of existing ? [] : withRole(inventory, 'gateway')) program(name, 'gateway', removeGateway(name));
   for (const { name } of withRole(inventory, 'host')) program(name, 'host', removeHost(name, plan.topology.nqn));
+  for (const { name } of existing ? plan.topology.hosts : []) {
+    for (const { nsid, uuid, image, blocks, blockSize } of namespacesOf(plan.topology, name)) {
+      say('look', name, `is namespace ${nsid} the image ${image}`, namespaceSampleScript(uuid, { bytes: blocks * blockSize, objectBytes: usualObjectBytes }));
+      lookAtImage(image, (blocks * blockSize) / 1_048_576);
+    }
+  }
 
   for (const each of plans) planRun(inventory, each, say);
+  // Noted when cephadm is told something for the first time.
+  if (plans.some(({ steps }) => steps.some((step) => step.do === 'inject' && step.fault.startsWith('cephadm.')))) say('undo', admin, `service ${serviceOf(inventory)} handled by cephadm; SPECIFICATION is what was exported`, restoreService(inventory, 'SPECIFICATION'));
   for (const { host, change: { what, undo } } of undos.reverse()) say('undo', host, what, undo);
   return list;
 
@@ -76,6 +90,13 @@ type Say = (when: PlannedCommand['when'], host: string, what: string, command: s
 
 function planRun(inventory: Inventory, plan: Plan, say: Say): void {
   const title = `${plan.suite}/${plan.scenario}`;
+  if (hasExistingGateways(inventory)) {
+    for (const { name } of withRole(inventory, 'gateway')) {
+      say('start of run', name, `${title}: which container cephadm’s unit has, for as long as the run lasts`, watchCommand(inventory.cluster.fsid, serviceOf(inventory)));
+      say('start of run', name, `${title}: can it be logged into; its listener is asked through SSH`, 'true');
+    }
+    say('start of run', inventory.cluster.admin, `${title}: as which clients the gateways have the images open; again after each start`, watchersCommand(inventory));
+  }
   for (const { name } of plan.topology.hosts) {
     say('start of run', name, `${title}: are all paths there`, controllersCommand(plan.topology.nqn));
     for (const { nsid, uuid } of namespacesOf(plan.topology, name)) say('start of run', name, `${title}: what an earlier run has left in the stamp workload's part of namespace ${nsid}`, zeroNamespace(uuid, stampBytes(plan)));
@@ -103,6 +124,7 @@ function faultCommands(inventory: Inventory, plan: Plan, { fault, target }: Extr
     say(when, target, `${fault}: how it ended`, programExitCommand(target));
     say(when, target, `${fault}: is it gone`, 'test -d /proc/PID');
   };
+  if (hasExistingGateways(inventory)) return existingFaultCommands(inventory, plan, { fault, target }, when, say);
   switch (fault) {
     case 'gateway.kill':
       return when === 'fault' ? end('KILL') : start();
@@ -111,23 +133,63 @@ function faultCommands(inventory: Inventory, plan: Plan, { fault, target }: Extr
       return start();
     case 'gateway.remove':
       return when === 'fault' ? end('TERM') : start();
-    case 'gateway.power-off': {
-      const { power } = hostNamed(inventory, target);
-      if (power === undefined) return;
-      say(when, harnessHost, `${fault} ${target}`, when === 'fault' ? power.off : power.on);
-      say(when, harnessHost, `${fault} ${target}: its power`, power.status);
+    case 'gateway.power-off':
+      powerCommands(inventory, fault, target, when, say);
       if (when === 'fault') return;
-      say(when, target, `${fault}: can it be logged into`, 'true');
       say(when, target, `${fault}: its modules`, loadModules('gateway').command);
       for (const { what, path, mode } of installedFiles('gateway', target)) say(when, target, `${fault}: the ${what} again, on standard input`, uploadCommand(path, mode));
       return start();
-    }
     default:
-      for (const link of linksOf(plan, fault, target)) {
-        const { host, what, command, undo } = cutLink(inventory, link, 'both');
-        say(when, host, when === 'fault' ? what : `link ${link} healed`, when === 'fault' ? command : undo);
-      }
+      linkCommands(inventory, plan, { fault, target }, when, say);
       // A gateway that was cut off may have ended itself; it is started again as soon as the cluster can be reached.
       if (when === 'heal' && linksOf(plan, fault, target).length > 0) start();
+  }
+}
+
+type Fault = Pick<Extract<PlanStep, { do: 'inject' }>, 'fault' | 'target'>;
+
+/** The same for gateways that cephadm has deployed. */
+function existingFaultCommands(inventory: Inventory, plan: Plan, { fault, target }: Fault, when: 'fault' | 'heal', say: Say): void {
+  const { admin } = inventory.cluster;
+  const start = (): void => say(when, target, `${fault}: its unit is started`, startGateway(inventory));
+  const kill = (): void => {
+    say(when, target, `${fault}: its container, and its unit`, killGateway(inventory).command);
+    say(when, target, `${fault}: is it gone`, 'test -d /proc/PID');
+  };
+  if (fault === 'gateway.kill' || fault === 'gateway.reboot') {
+    if (when === 'fault') kill();
+    if (when === 'heal' || fault === 'gateway.reboot') start();
+  } else if (fault === 'gateway.power-off') {
+    powerCommands(inventory, fault, target, when, say);
+    if (when === 'heal') start();
+  } else if (fault.startsWith('cephadm.')) {
+    const host = cephadmHostOf(hostNamed(inventory, target));
+    const orch = (words: string): void => say(when, admin, `${fault}${words.includes('DAEMON') ? ': DAEMON is the gateway’s' : ''}`, cephCommand(inventory, `orch ${words}`));
+    const orders = cephadmOrders[fault as keyof typeof cephadmOrders][when === 'fault' ? 'inject' : 'heal'];
+    for (const order of orders) {
+      if (typeof order === 'object' && 'killContainer' in order) say(when, target, `${fault}: CONTAINER is the gateway’s`, 'podman kill --signal KILL CONTAINER');
+      else if (typeof order === 'object') orch('apply -i -   # on standard input: what was exported' + (order.place === 'all' ? '; without gateways, one more host at a time' : `, without ${host}`));
+      else orch(order.replace('{service}', serviceOf(inventory)).replace('{daemon}', 'DAEMON').replace('{host}', host));
+    }
+    say(when, admin, `${fault}: what cephadm says of it, again and again`, cephCommand(inventory, `orch ps --service_name ${serviceOf(inventory)} --refresh -f json`));
+    say(when, admin, `${fault}: what the monitor was told, again and again`, cephCommand(inventory, 'log last 1000 debug audit --format json'));
+    say(when, target, `${fault}: what podman runs, again and again`, `podman ps --quiet --no-trunc --filter name=${containerNameOf(inventory)}`);
+  } else {
+    linkCommands(inventory, plan, { fault, target }, when, say);
+  }
+}
+
+function powerCommands(inventory: Inventory, fault: string, target: string, when: 'fault' | 'heal', say: Say): void {
+  const { power } = hostNamed(inventory, target);
+  if (power === undefined) return;
+  say(when, harnessHost, `${fault} ${target}`, when === 'fault' ? power.off : power.on);
+  say(when, harnessHost, `${fault} ${target}: its power`, power.status);
+  if (when === 'heal') say(when, target, `${fault}: can it be logged into`, 'true');
+}
+
+function linkCommands(inventory: Inventory, plan: Plan, { fault, target }: Fault, when: 'fault' | 'heal', say: Say): void {
+  for (const link of linksOf(plan, fault, target)) {
+    const { host, what, command, undo } = cutLink(inventory, link, 'both');
+    say(when, host, when === 'fault' ? what : `link ${link} healed`, when === 'fault' ? command : undo);
   }
 }

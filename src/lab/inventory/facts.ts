@@ -1,7 +1,8 @@
 import { gatewayModules } from '../qemu/provision/gateway.js';
 import { hostModules } from '../qemu/provision/host.js';
 import type { Inventory, InventoryHost } from './file.js';
-import { allows } from './file.js';
+import { allows, hasExistingGateways } from './file.js';
+import { serviceOf } from './cephadm/commands.js';
 
 /** What a host says of itself. Versions are null where the program is missing. */
 export interface HostFacts {
@@ -26,10 +27,14 @@ export interface HostFacts {
   rbdDevices: string[];
   /** Programs of pathproof that run. */
   running: string[];
+  /** The host's own IP addresses. */
+  addresses: string[];
+  /** Gateways that cephadm has there, `FSID/DAEMON`. */
+  gateways: string[];
 }
 
 /** Programs that the commands of a run call, by role. */
-const tools = { gateway: ['dmsetup', 'flock', 'setsid', 'ping', 'modprobe'], host: ['blkdiscard', 'pgrep', 'setsid', 'modprobe'], ceph: [] } as const;
+const tools = { gateway: ['dmsetup', 'flock', 'setsid', 'ping', 'modprobe'], existingGateway: ['python3', 'podman', 'systemctl'], host: ['blkdiscard', 'pgrep', 'setsid', 'modprobe'], ceph: [] } as const;
 
 const modules = [...new Set([...gatewayModules, ...hostModules])];
 
@@ -42,6 +47,7 @@ export const factsScript = [
   `for m in ${modules.join(' ')}; do [ -d /sys/module/$(echo $m | tr - _) ] || modinfo -n $m >/dev/null 2>&1 || say missingModules $m; done`,
   `for t in ${[...new Set(Object.values(tools).flat())].join(' ')}; do command -v $t >/dev/null || say missingTools $t; done`,
   'for d in /sys/kernel/config/nvmet/subsystems/*; do [ ! -d "$d" ] || say nvmetSubsystems "${d##*/}"; done',
+  'for a in $(hostname -I 2>/dev/null); do say addresses $a; done; for d in /var/lib/ceph/*/nvmeof.*; do [ ! -d "$d" ] || say gateways "${d#/var/lib/ceph/}"; done',
   'for d in /sys/bus/rbd/devices/*; do [ ! -d "$d" ] || say rbdDevices "$(cat $d/pool)/$(cat $d/name)"; done',
   'for f in /run/pathproof/*.pid; do [ ! -e "$f" ] || { p=$(cat $f); [ ! -d /proc/$p ] || say running "${f##*/} $p"; }; done',
   "for p in $(pgrep -f 'pathproof/[h]ost.mjs'); do say running \"host $p\"; done; true",
@@ -59,6 +65,7 @@ export function parseFacts(text: string): HostFacts {
   return {
     uid: Number(one('uid') === '' ? Number.NaN : one('uid')), os: one('os'), kernel: one('kernel'), timeMs: Number(one('timeMs')), node: version('node'), nvme: version('nvme'), fio: version('fio'), nft: version('nft'), ceph: version('ceph'),
     multipath: version('multipath'), missingModules: several('missingModules'), missingTools: several('missingTools'), nvmetSubsystems: several('nvmetSubsystems'), rbdDevices: several('rbdDevices'), running: several('running'),
+    addresses: several('addresses'), gateways: several('gateways'),
   };
 }
 
@@ -69,16 +76,22 @@ export function problemsOf(inventory: Inventory, { roles, name }: InventoryHost,
   const problems: string[] = [];
   const lacks = (what: string): void => void problems.push(`${what} is missing`);
   if (facts.uid !== 0) problems.push('the login is not root: programs there need root, and their sockets can be reached by root only');
-  const needsNode = roles.includes('gateway') || roles.includes('host');
+  const existing = roles.includes('gateway') && hasExistingGateways(inventory);
+  const started = roles.includes('gateway') && !existing;
+  const needsNode = started || roles.includes('host');
   if (needsNode) {
     const major = Number(/^v(\d+)\./.exec(facts.node ?? '')?.[1] ?? Number.NaN);
     if (facts.node === null) lacks('node');
     else if (!(major >= nodeMajorMin)) problems.push(`node ${facts.node} is too old: ${nodeMajorMin} or newer is wanted`);
     if (facts.running.length > 0) problems.push(`a program of pathproof runs already (${facts.running.join(', ')}): \`pathproof lab heal\`, or another harness uses the host`);
   }
-  for (const tool of new Set(roles.flatMap((role) => [...tools[role]]))) if (facts.missingTools.includes(tool)) lacks(tool);
+  for (const tool of new Set(roles.flatMap((role): readonly string[] => tools[role === 'gateway' && existing ? 'existingGateway' : role]))) if (facts.missingTools.includes(tool)) lacks(tool);
   const missing = (wanted: readonly string[]): string[] => wanted.filter((each) => facts.missingModules.includes(each));
-  if (roles.includes('gateway')) {
+  if (existing) {
+    const own = facts.gateways.filter((each) => each.startsWith(`${inventory.cluster.fsid}/${serviceOf(inventory)}.`));
+    if (own.length !== 1) problems.push(`cephadm has ${own.length === 0 ? 'no gateway' : `${own.length} gateways`} of ${serviceOf(inventory)} there${facts.gateways.length === 0 ? '' : ` (but ${facts.gateways.join(', ')})`}`);
+  }
+  if (started) {
     for (const each of missing(gatewayModules)) lacks(`the kernel module ${each}`);
     // Our gateway takes down all that it finds of these when it ends.
     if (facts.nvmetSubsystems.length > 0) problems.push(`the kernel's target exports ${facts.nvmetSubsystems.join(', ')} already: ${name} has to be for pathproof alone`);
@@ -89,7 +102,7 @@ export function problemsOf(inventory: Inventory, { roles, name }: InventoryHost,
     for (const each of missing(hostModules)) lacks(`the kernel module ${each}`);
     if (facts.multipath !== null && facts.multipath !== 'Y') problems.push('the kernel does not choose between paths (nvme_core.multipath is off)');
   }
-  if (needsNode && allows(inventory, 'network') && facts.nft === null) lacks('nft, which allow: [network] needs,');
+  if ((needsNode || existing) && allows(inventory, 'network') && facts.nft === null) lacks('nft, which allow: [network] needs,');
   if (name === inventory.cluster.admin && facts.ceph === null) lacks('rbd (ceph-common)');
   return problems;
 }

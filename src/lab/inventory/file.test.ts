@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PathproofError } from '../../util/errors.js';
 import { hostNamed, loadInventory, parseInventory, withRole } from './file.js';
-import { exampleInventory as good } from './testing/example.js';
+import { exampleInventory as good, existingInventory as existing } from './testing/example.js';
 
 function mistakes(text: string): string {
   try {
@@ -39,6 +39,28 @@ describe('inventory file', () => {
     ['a gateway without an address', good.replace(', fabrics: [192.0.2.102]', ''), /hosts\.gw2: a gateway needs fabrics/],
   ])('refuses %s, with its place', (_, text, message) => {
     expect(text).not.toBe(good);
+    expect(mistakes(text)).toMatch(message);
+  });
+
+  it('takes gateways that are there already', () => {
+    const inventory = parseInventory(existing, 'i.yaml');
+    expect(inventory.gateways).toMatchObject({ kind: 'ceph-nvmeof', subsystem: 'nqn.2016-06.io.spdk:cnode1', timers: { beaconGraceMs: 10_000 } });
+    expect(inventory.namespaces[2]).toMatchObject({ image: 'pp3', nsid: 13, uuid: '11111111-2222-4333-8444-555555555553', anaGroup: 1 });
+    expect(hostNamed(inventory, 'gw2').cephadm).toBe('node-b');
+  });
+
+  it.each([
+    ['no subsystem', existing.replace('subsystem: "nqn.2016-06.io.spdk:cnode1", ', ''), /^i\.yaml:\d+:\d+: gateways: gateways of the kind ceph-nvmeof need subsystem/],
+    ['an NQN that would be shell', existing.replace('cnode1"', "cnode1';x\""), /gateways\.subsystem: no quotes/],
+    ['a namespace without an identity', existing.replace('nsid: 12, uuid: 11111111-2222-4333-8444-555555555552, ', ''), /^i\.yaml:\d+:\d+: namespaces\.1: pp2 needs nsid, uuid: /],
+    ['one identity twice', existing.replace('nsid: 12', 'nsid: 11'), /namespaces\.1\.nsid: 11 is named twice/],
+    ['an ANA group without a gateway', existing.replace('anaGroup: 2', 'anaGroup: 3'), /namespaces\.1\.anaGroup: there are 2 gateways, and gwN has ANA group N/],
+    ['a gateway without a namespace', existing.replaceAll('anaGroup: 2', 'anaGroup: 1'), /namespaces: none is in ANA group 2, gw2's/],
+    ['a timer that is a host’s', existing.replace('beaconGraceMs', 'katoMs'), /gateways\.timers: unknown field "katoMs"/],
+    ['an identity of what pathproof makes itself', good.replace('image: pp1, mebibytes: 16', 'image: pp1, nsid: 3, mebibytes: 16'), /namespaces\.0\.nsid: pathproof names the namespaces/],
+    ['a service of gateways that pathproof starts', good.replace('kind: nvmet', 'kind: nvmet, service: nvmeof.a.b'), /gateways\.service: only gateways of the kind ceph-nvmeof/],
+  ])('refuses gateways that are there already with %s', (_, text, message) => {
+    expect([good, existing]).not.toContain(text);
     expect(mistakes(text)).toMatch(message);
   });
 

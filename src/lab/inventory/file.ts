@@ -14,6 +14,8 @@ export const permissions = ['kill', 'powerOff', 'network', 'cephadm'] as const;
 export type Permission = (typeof permissions)[number];
 export const gatewayKinds = ['nvmet', 'ceph-nvmeof', 'spdk'] as const;
 export const hostRoles = ['ceph', 'gateway', 'host'] as const;
+/** Timers of gateways that are there already, and of their monitors (plan/timers.ts). */
+export const existingTimers = ['beaconMs', 'beaconGraceMs', 'monTickMs', 'skipFailoversMs', 'deleteSuppressMs', 'failbackMs', 'blocklistWaitMs', 'disconnectPanicMs', 'anattMs'] as const;
 
 /** Names go into file names, unix sockets and shell commands; the rest of a plan speaks of gwN and hostN. */
 const nodeName = z.string().regex(/^[a-z][a-z0-9-]{0,15}$/, 'a name has up to 16 lower-case letters, digits and hyphens, and begins with a letter');
@@ -23,6 +25,7 @@ const address = z.union([z.ipv4(), z.ipv6()], 'an IP address is wanted');
 const endpoint = z.string().regex(/^\d+\.\d+\.\d+\.\d+:\d{1,5}$/, 'a monitor is ADDRESS:PORT of msgr2, such as 192.0.2.11:3300');
 /** Names of Ceph's that go into shell commands and sysfs files. */
 const cephName = z.string().regex(/^[\w.-]{1,64}$/, 'letters, digits, dots, hyphens and underscores');
+const nqn = z.string().regex(/^nqn\.\d{4}-\d{2}\.[\x21-\x7e]{1,200}$/, 'an NVMe qualified name is wanted, such as nqn.2016-06.io.spdk:cnode1').refine((text) => !/['"\\]/.test(text), 'no quotes');
 const command = z.string().min(1).max(1_000);
 const path = z.string().regex(/^\/[\w./-]+$/, 'an absolute path without blanks is wanted');
 
@@ -31,6 +34,10 @@ const hostSchema = z.strictObject({
   roles: z.array(z.enum(hostRoles)).min(1),
   /** Of a gateway: where it listens, one address per network between hosts and gateways. Of anything else: not needed. */
   fabrics: z.array(address).min(1).max(4).optional(),
+  /** Of a gateway that cephadm has deployed: cephadm's name of the host, where it is another. */
+  cephadm: cephName.optional(),
+  /** Of a host: the NQN by which it may use a subsystem that is there already. Default: one of pathproof's. */
+  nqn: nqn.optional(),
   /** Commands that run on this machine, the harness's, e.g. ipmitool's. `status` ends with 0 while the power is on. */
   power: z.strictObject({ off: command, on: command, status: command }).optional(),
 });
@@ -60,6 +67,12 @@ export const inventorySchema = z.strictObject({
     port: z.int().min(1).max(65_535).default(4_420),
     /** Of each gateway at the cluster; {name} stands for its name here. */
     entity: z.string().regex(/^client\.[\w.{}-]+$/, 'an entity such as client.nvmeof.{name}').default('client.nvmeof.{name}'),
+    /** kind ceph-nvmeof: cephadm's service; default nvmeof.POOL.GROUP. */
+    service: cephName.optional(),
+    /** kind ceph-nvmeof: the subsystem, for pathproof alone, that serves the namespaces. */
+    subsystem: nqn.optional(),
+    /** kind ceph-nvmeof: what the gateways and their cluster have set otherwise than ceph-nvmeof and Ceph do, milliseconds. */
+    timers: z.strictObject(Object.fromEntries(existingTimers.map((name) => [name, z.int().min(1).optional()])) as Record<(typeof existingTimers)[number], z.ZodOptional<z.ZodInt>>).default({}),
   }),
   /** What may be done to the hosts, beside what every run needs. Default: nothing. */
   allow: z.array(z.enum(permissions)).default([]),
@@ -68,6 +81,11 @@ export const inventorySchema = z.strictObject({
     mebibytes: z.int().min(1).max(1_048_576),
     /** Its owner says that all of it may be overwritten. A run looks, too. */
     scratch: z.boolean().default(false),
+    /** kind ceph-nvmeof: as whom hosts know it. NGUID: the UUID without hyphens, unless it is named. */
+    nsid: z.int().min(1).max(1_024).optional(),
+    uuid: z.uuid().optional(),
+    nguid: z.string().regex(/^[0-9a-f]{32}$/, '32 hexadecimal digits').optional(),
+    anaGroup: z.int().min(1).optional(),
   })).min(1).max(1_024),
   /** Whether the hosts' processors are emulated: then everything may take longer, by a factor that a run measures. */
   accel: z.enum(['native', 'kvm', 'tcg']).default('native'),
@@ -120,9 +138,41 @@ export function allows(inventory: Inventory, permission: Permission): boolean {
   return inventory.allow.includes(permission);
 }
 
+/** Gateways that are there already, and serve a subsystem that somebody else has made. */
+export function hasExistingGateways({ gateways }: Pick<Inventory, 'gateways'>): boolean {
+  return gateways.kind === 'ceph-nvmeof';
+}
+
+type Say = (at: readonly PropertyKey[], what: string) => void;
+
+/** What only gateways that are there already have, and what they have to have. */
+function existingMistakes({ gateways, namespaces, hosts }: z.output<typeof inventorySchema>, say: Say): void {
+  if (!hasExistingGateways({ gateways })) {
+    for (const field of ['service', 'subsystem'] as const) if (gateways[field] !== undefined) say(['gateways', field], `only gateways of the kind ceph-nvmeof have it`);
+    if (Object.keys(gateways.timers).length > 0) say(['gateways', 'timers'], 'only gateways of the kind ceph-nvmeof have timers of their own');
+    namespaces.forEach((namespace, index) => {
+      for (const field of ['nsid', 'uuid', 'nguid', 'anaGroup'] as const) if (namespace[field] !== undefined) say(['namespaces', index, field], 'pathproof names the namespaces of gateways that it starts itself');
+    });
+    return;
+  }
+  if (gateways.subsystem === undefined) say(['gateways'], 'gateways of the kind ceph-nvmeof need subsystem, the NQN of one for pathproof alone');
+  const count = Object.values(hosts).filter(({ roles }) => roles.includes('gateway')).length;
+  namespaces.forEach((namespace, index) => {
+    const missing = (['nsid', 'uuid', 'anaGroup'] as const).filter((field) => namespace[field] === undefined);
+    if (missing.length > 0) say(['namespaces', index], `${namespace.image} needs ${missing.join(', ')}: \`ceph nvmeof namespace list\` shows them`);
+    if ((namespace.anaGroup ?? 1) > count) say(['namespaces', index, 'anaGroup'], `there are ${count} gateways, and gwN has ANA group N`);
+    for (const field of ['nsid', 'uuid'] as const) {
+      if (namespace[field] !== undefined && namespaces.findIndex((other) => other[field] === namespace[field]) !== index) say(['namespaces', index, field], `${namespace[field]} is named twice`);
+    }
+  });
+  // A target's ANA log has only groups with namespaces: of another group nobody could say who has it.
+  for (let group = 1; group <= count; group++) if (!namespaces.some(({ anaGroup }) => anaGroup === group)) say(['namespaces'], `none is in ANA group ${group}, gw${group}'s`);
+}
+
 function mistakesIn(data: z.output<typeof inventorySchema>): YamlMistake[] {
   const mistakes: YamlMistake[] = [];
-  const say = (at: readonly PropertyKey[], what: string): void => void mistakes.push({ path: at, text: `${at.map(String).join('.')}: ${what}` });
+  const say: Say = (at, what) => void mistakes.push({ path: at, text: `${at.map(String).join('.')}: ${what}` });
+  existingMistakes(data, say);
   const entries = Object.entries(data.hosts);
   for (const [role, prefix] of [['gateway', 'gw'], ['host', 'host']] as const) {
     const own = entries.filter(([, { roles }]) => roles.includes(role));

@@ -9,6 +9,7 @@ import { infraError, messageOf, PathproofError } from '../../util/errors.js';
 import { AttachedMember } from '../guest/attached-member.js';
 import type { ClockEstimate } from '../guest/clock-estimate.js';
 import type { LabOptions } from '../provider.js';
+import type { CephadmService } from '../cephadm/cephadm-service.js';
 import type { ClusterAccess, ClusterSession } from '../qemu/lab/cluster.js';
 import { ClusterWatch } from '../qemu/lab/cluster-watch.js';
 import { nodeLogScript } from '../qemu/lab/node-logs.js';
@@ -18,9 +19,13 @@ import { storeStateOf } from '../qemu/lab/store-watch.js';
 import { parseEndpoint } from '../qemu/network.js';
 import type { GuestPrograms } from '../qemu/programs.js';
 import type { Lab, LinkNode, MonitorNode, Product, StoreNode } from '../types.js';
+import { watchersCommand } from './cephadm/commands.js';
+import { CephadmGateway } from './cephadm/gateway.js';
+import { orchestrate } from './cephadm/orchestration.js';
+import { StoreClients } from './cephadm/store-clients.js';
 import type { Changes } from './changes.js';
 import type { InventoryCheck } from './check.js';
-import { createGateway, stampBytes, zeroNamespace } from './commands.js';
+import { createGateway, loadModules, stampBytes, zeroNamespace } from './commands.js';
 import { gatewayConfig } from './configs.js';
 import { hostNamed, withRole, type Inventory } from './file.js';
 import { hostNamedRoute, type HostConnections } from './hosts.js';
@@ -36,12 +41,24 @@ export interface PreparedHosts {
   changes: Changes;
   programs: GuestPrograms;
   access: ClusterAccess;
-  cluster: ClusterSession;
+  cluster: Pick<ClusterSession, 'command' | 'must' | 'close'>;
   /** Of each gateway's entity; undefined: the cluster authenticates nobody. */
   secrets: ReadonlyMap<string, string | undefined>;
   found: InventoryCheck;
+  /** Of gateways that are there already. */
+  existing: ExistingGateways | undefined;
   /** What was run on the hosts since this was asked the last time, a line each. */
   takeCommands: () => string[];
+}
+
+/** What has to be known of gateways that cephadm has deployed. */
+export interface ExistingGateways {
+  /** Its `nvme-gw show` has cephadm's ids. */
+  rawCluster: Pick<ClusterSession, 'must'>;
+  /** IP address → gateway. */
+  addresses: ReadonlyMap<string, string>;
+  /** The service's, as cephadm has exported it; undefined: cephadm may not be told anything. */
+  specification: string | undefined;
 }
 
 export interface InventoryLabOptions extends LabOptions { plan: Plan; prepared: () => PreparedHosts }
@@ -58,7 +75,7 @@ const logsMaxMs = 60_000;
  */
 export class InventoryLab implements Lab {
   readonly abilities: ReadonlySet<Ability>;
-  readonly gateways = new Map<string, QemuGateway>();
+  readonly gateways = new Map<string, QemuGateway | CephadmGateway>();
   readonly hosts = new Map<string, QemuHost>();
   readonly broken: Promise<string>;
   readonly #o: InventoryLabOptions;
@@ -68,6 +85,8 @@ export class InventoryLab implements Lab {
   #prepared: PreparedHosts | undefined;
   #links: NftLinks | undefined;
   #watch: ClusterWatch | undefined;
+  #clients: StoreClients | undefined;
+  #cephadm: CephadmService | undefined;
   #breakLab: (reason: string) => void = () => undefined;
   #down: Promise<void> | undefined;
   #goingDown = false;
@@ -78,6 +97,11 @@ export class InventoryLab implements Lab {
     this.broken = new Promise((resolve) => {
       this.#breakLab = resolve;
     });
+  }
+
+  /** Only where the gateways are cephadm's, and it may be told something. */
+  get cephadm(): CephadmService {
+    return this.#up(this.#cephadm);
   }
 
   get links(): LinkNode {
@@ -114,7 +138,7 @@ export class InventoryLab implements Lab {
       const hosts = withRole(inventory, 'host').map(({ name }) => ({ name, ssh: connections.to(name, hostNamedRoute(inventory, name)) }));
       await Promise.all([
         ...plan.topology.gateways.map(async ({ name }) => {
-          const gateway = this.#gateway(name, prepared);
+          const gateway = prepared.existing === undefined ? this.#gateway(name, prepared) : this.#existingGateway(name, prepared);
           this.gateways.set(name, gateway);
           await gateway.attach();
         }),
@@ -125,6 +149,7 @@ export class InventoryLab implements Lab {
         this.hosts.set(name, new QemuHost({ name, member, ssh, plan, runId, journalFile: join(runDir, journalFileName(name)), runDir, emit: (event) => this.#sink(name, event) }));
       }
       this.#watch = new ClusterWatch({ plan, cluster, gateways: this.gateways, sink: (node, event) => this.#sink(node, event) });
+      if (prepared.existing !== undefined) this.#useExisting(prepared, prepared.existing);
       progress('soundness');
       this.#sink('harness', { type: 'log', level: 'info', message: `the lab is sound: ${await untilSound({ plan, cluster, hosts })}` });
       progress('namespaces zeroed');
@@ -158,13 +183,39 @@ export class InventoryLab implements Lab {
 
   #gateway(name: string, { inventory, connections, changes, programs, access, secrets }: PreparedHosts): QemuGateway {
     const host = hostNamed(inventory, name);
-    const machine = new InventoryMachine(host, connections.to(name, hostNamedRoute(inventory, name)), changes, connections);
+    const machine = new InventoryMachine(host, connections.to(name, hostNamedRoute(inventory, name)), changes, connections, loadModules('gateway').command);
     const monitorAddresses = inventory.cluster.mons.map((mon) => parseEndpoint(mon).host);
     return new QemuGateway({
       name, vm: machine, boot: () => machine.boot(), programs, config: gatewayConfig(inventory, this.#o.plan, name, access, secrets.get(name)),
       storeAddress: inventory.cluster.osds[0] ?? monitorAddresses[0]!, monitorAddresses, dir: connections.dir, startMaxMs: attachMaxMs,
       onEvent: (event, errUs) => this.#onGatewayEvent(name, event, errUs), onClock: (clock) => this.#onClock(name, clock), onBroken: (reason) => this.#break(reason),
     });
+  }
+
+  #existingGateway(name: string, { inventory, connections, changes }: PreparedHosts): CephadmGateway {
+    const { topology } = this.#o.plan;
+    const host = hostNamed(inventory, name);
+    const machine = new InventoryMachine(host, connections.to(name, hostNamedRoute(inventory, name)), changes, connections);
+    return new CephadmGateway({
+      name, inventory, machine, changes, boot: () => machine.boot(), emit: (event, errUs) => this.#sink(name, event, errUs), listener: `${host.fabrics![0]!}:${inventory.gateways.port}`,
+      subNqn: topology.nqn, hostNqn: topology.hosts[0]!.hostNqn, dir: connections.dir, storeAddress: inventory.cluster.osds[0] ?? inventory.cluster.mons[0]!, onRunning: () => this.#clients?.expect(name),
+    });
+  }
+
+  /** cephadm, and the clients that the gateways have at the store. */
+  #useExisting({ inventory, connections, changes }: PreparedHosts, { rawCluster, addresses, specification }: ExistingGateways): void {
+    const { admin, pool, group } = inventory.cluster;
+    const { namespaces } = this.#o.plan.topology;
+    this.#clients = new StoreClients({
+      look: async () => (await connections.run(admin, hostNamedRoute(inventory, admin), watchersCommand(inventory))).stdout,
+      images: namespaces.map(({ image }) => image), gatewayAt: (ip) => addresses.get(ip),
+      onClient: (gateway, { image, address }) => this.#watch?.addClient(address, gateway, namespaces.find((namespace) => namespace.image === image)?.anaGroup),
+      onError: (message) => this.#sink('harness', { type: 'log', level: 'warn', message: `clients of the store: ${message}` }),
+    });
+    for (const name of this.gateways.keys()) this.#clients.expect(name);
+    if (specification === undefined) return;
+    const gateways = this.gateways as ReadonlyMap<string, CephadmGateway>;
+    this.#cephadm = orchestrate({ inventory, connections, changes, specification, show: () => rawCluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' }), gateway: (name) => gateways.get(name)! });
   }
 
   async #attachHost(name: string, ssh: ConstructorParameters<typeof InventoryMachine>[1], dir: string): Promise<void> {
@@ -177,7 +228,8 @@ export class InventoryLab implements Lab {
   async #takeDown(): Promise<void> {
     await Promise.all([...this.hosts.values()].map((host) => host.finish().catch((error: unknown) => this.#sink('harness', { type: 'log', level: 'warn', message: messageOf(error) }))));
     for (const member of this.#hostMembers) member.close();
-    for (const gateway of this.gateways.values()) gateway.detach();
+    await Promise.all([...this.gateways.values()].map(async (gateway) => void (await gateway.detach())));
+    await this.#clients?.stop();
     await this.#watch?.stop();
     if (this.#prepared === undefined) return;
     await collectLogs(this.#prepared, join(this.#o.runDir, 'logs'));
@@ -185,7 +237,8 @@ export class InventoryLab implements Lab {
   }
 
   #onGatewayEvent(name: string, event: NodeEvent | EventBody, errUs?: number): void {
-    if (event.type === 'node' && event.state === 'ready') this.#watch?.addMember(name, this.gateways.get(name)?.member?.info);
+    const gateway = this.gateways.get(name);
+    if (event.type === 'node' && event.state === 'ready' && gateway instanceof QemuGateway) this.#watch?.addMember(name, gateway.member?.info);
     if (event.type === 'gw.state' && event.storeAddress !== undefined) this.#watch?.addClient(event.storeAddress, name);
     this.#sink(name, event, errUs);
   }

@@ -1,9 +1,6 @@
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseNvmeGwShow } from '../../monitor/show-parser.js';
 import { planScenario } from '../../plan/planner.js';
@@ -26,29 +23,22 @@ import { HostConnections, hostNamedRoute } from './hosts.js';
 import { commandsFile } from './inventory-lab.js';
 import { readJournal, UndoJournal } from './journal.js';
 import { NftLinks } from './links.js';
+import { pathproofProcess } from './testing/pathproof-process.js';
+import { PowerSwitch } from './testing/power-switch.js';
 import { healInventory } from './undo.js';
 
 const wanted = process.env['PATHPROOF_QEMU'] === '1';
 if (!wanted) console.log('skipped: virtual machines are started only with PATHPROOF_QEMU=1');
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
 const bringUpMaxMs = 30 * 60_000;
 const runMaxMs = 20 * 60_000;
-
-/** Like `ipmitool`: a command of this machine that has somebody else switch a machine. */
-const powerProgram = `import { connect } from 'node:net';
-const [socket, ...words] = process.argv.slice(2);
-const client = connect(socket, () => client.end(words.join(' ')));
-client.on('data', (answer) => { process.exitCode = String(answer) === 'yes' ? 0 : 1; });
-client.on('error', () => { process.exitCode = 2; });
-`;
 
 /** Nodes of the qemu lab with a cluster and nothing of ours on them, reached by an ssh_config as hosts of somebody else's. */
 describe.skipIf(!wanted)('an inventory of foreign hosts', () => {
   let dir: string;
   let fabrics: RunningSwitch | undefined;
   let nodes: Map<string, QemuVm>;
-  let power: Server;
+  let power: PowerSwitch;
   let text: string;
   let file: string;
 
@@ -77,27 +67,18 @@ describe.skipIf(!wanted)('an inventory of foreign hosts', () => {
     writeFileSync(join(dir, 'ssh_config'), [...nodes.values()].map(({ name, ssh: { files } }) => [
       `Host ${name}.example`, ...routeTo(name, files.port), '  User root', `  IdentityFile ${files.keyFile}`, '  IdentitiesOnly yes', `  UserKnownHostsFile ${files.knownHosts}`, `  HostKeyAlias ${name}`, '  GlobalKnownHostsFile none', '',
     ].join('\n')).join(''));
-    writeFileSync(join(dir, 'power.mjs'), powerProgram);
-    power = createServer((client) => {
-      client.once('data', (words) => {
-        const [what, name] = String(words).split(' ');
-        const vm = nodes.get(name!)!;
-        if (what === 'status') return void client.end(vm.identity === undefined ? 'no' : 'yes');
-        // As a management controller does: it answers at once, and the machine takes its time.
-        if (what === 'off') void vm.kill();
-        else void boot(vm, () => undefined).then(() => onNode(name!, `date -s @${(Date.now() / 1_000).toFixed(3)}`));
-        client.end('yes');
-      });
-    }).listen(join(dir, 'power.sock'));
-    const powerOf = (name: string): string => `power: { ${['off', 'on', 'status'].map((what) => `${what}: "node ${join(dir, 'power.mjs')} ${join(dir, 'power.sock')} ${what} ${name}"`).join(', ')} }`;
+    power = new PowerSwitch(dir, (name) => {
+      const vm = nodes.get(name)!;
+      return { isOn: () => vm.identity !== undefined, off: () => void vm.kill(), on: () => void boot(vm, () => undefined).then(() => onNode(name, `date -s @${(Date.now() / 1_000).toFixed(3)}`)) };
+    });
     text = `format: 1
 name: foreign
 sshConfig: ssh_config
 accel: ${accel}
 hosts:
   ceph: { ssh: ceph.example, roles: [ceph] }
-  gw1: { ssh: gw1.example, roles: [gateway], fabrics: [${fabricNames.map((f) => addressOf(f, 'gw1')).join(', ')}], ${powerOf('gw1')} }
-  gw2: { ssh: gw2.example, roles: [gateway], fabrics: [${fabricNames.map((f) => addressOf(f, 'gw2')).join(', ')}], ${powerOf('gw2')} }
+  gw1: { ssh: gw1.example, roles: [gateway], fabrics: [${fabricNames.map((f) => addressOf(f, 'gw1')).join(', ')}], ${power.yaml('gw1')} }
+  gw2: { ssh: gw2.example, roles: [gateway], fabrics: [${fabricNames.map((f) => addressOf(f, 'gw2')).join(', ')}], ${power.yaml('gw2')} }
   host1: { ssh: host1.example, roles: [host] }
 cluster: { admin: ceph, fsid: ${made.fsid}, mons: ["${made.monHosts.join('", "')}"], osds: [${addressOf('a', 'osd')}], pool: rbd, group: grp1 }
 gateways: { kind: nvmet }
@@ -119,21 +100,6 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
 
   const onNode = async (name: string, command: string): Promise<string> => (await nodes.get(name)!.ssh.exec(command)).stdout.trim();
 
-  /** A command of pathproof, as a process of its own. `until`: SIGKILL once it has said this. */
-  async function pathproof(words: readonly string[], until?: RegExp): Promise<{ code: number | null; out: string }> {
-    const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'src/cli/main.ts'), ...words], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-    let out = '';
-    const hear = (chunk: Buffer): void => {
-      out += chunk.toString();
-      if (until !== undefined && until.test(out)) child.kill('SIGKILL');
-    };
-    child.stdout.on('data', hear);
-    child.stderr.on('data', hear);
-    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-    console.log(out);
-    return { code, out };
-  }
-
   /** Nothing of ours is left on any node, in the kernel either. */
   async function expectUntouched(): Promise<void> {
     for (const name of nodes.keys()) {
@@ -145,7 +111,7 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
   }
 
   it('is ready, by its own look', async () => {
-    const { code, out } = await pathproof(['inventory', 'check', file]);
+    const { code, out } = await pathproofProcess(['inventory', 'check', file]);
     expect(code, out).toBe(0);
     expect(out).toMatch(/✓ image image1 may be overwritten: nothing was ever written to it/);
     await expectUntouched();
@@ -186,26 +152,26 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
   }, 600_000);
 
   it('is healed after its run was killed', async () => {
-    const { code } = await pathproof(['run', 'smoke', '--lab', 'inventory', '--inventory', file, '--results', join(dir, 'killed')], /inject gateway\.kill/);
+    const { code } = await pathproofProcess(['run', 'smoke', '--lab', 'inventory', '--inventory', file, '--results', join(dir, 'killed')], /inject gateway\.kill/);
     expect(code).toBeNull();
     expect(readJournal('foreign').open.length).toBeGreaterThan(5);
     expect(await onNode('host1', 'ls /sys/class/nvme | wc -l')).not.toBe('0');
-    const healed = await pathproof(['lab', 'heal', '--inventory', file]);
+    const healed = await pathproofProcess(['lab', 'heal', '--inventory', file]);
     expect(healed.code, healed.out).toBe(0);
     expect(healed.out).toMatch(/undone {6}host1: host program and its folders/);
     await expectUntouched();
-    expect((await pathproof(['lab', 'heal', '--inventory', file])).out).toMatch(/nothing is left to be undone/);
+    expect((await pathproofProcess(['lab', 'heal', '--inventory', file])).out).toMatch(/nothing is left to be undone/);
     // A host that was never touched takes no harm from being undone.
     await onNode('gw1', removeGateway('gw1'));
     expect(existsSync(join(dir, 'killed'))).toBe(true);
   }, runMaxMs);
 
   it('passes smoke, runs what the dry run had shown, and is left as it was', async () => {
-    const dry = await pathproof(['run', 'smoke', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--dry-run']);
+    const dry = await pathproofProcess(['run', 'smoke', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--dry-run']);
     expect(dry.code).toBe(0);
     await expectUntouched();
     const results = join(dir, 'results');
-    const { code, out } = await pathproof(['run', 'smoke', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--results', results]);
+    const { code, out } = await pathproofProcess(['run', 'smoke', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--results', results]);
     expect(code, out).toBe(0);
     await expectUntouched();
 
@@ -220,7 +186,7 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
     const results = join(dir, 'power');
     const pids = (): number[] => ['gw1', 'gw2'].map((name) => nodes.get(name)!.identity!.pid);
     const before = pids();
-    const { code, out } = await pathproof(['run', 'failover', '--filter', 'gateway-off', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--results', results]);
+    const { code, out } = await pathproofProcess(['run', 'failover', '--filter', 'gateway-off', '--seed', 'inv', '--lab', 'inventory', '--inventory', file, '--results', results]);
     expect(out).toMatch(/inject gateway\.power-off at gw\d/);
     expect(code, out).toBe(0);
     expect(pids().filter((pid, index) => pid !== before[index])).toHaveLength(1);
@@ -230,11 +196,11 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
   it('is not ready with images that belong to somebody else', async () => {
     const other = join(dir, 'other.yaml');
     writeFileSync(other, `${text}  - { image: precious, mebibytes: 16, scratch: true }\n  - { image: filesystem, mebibytes: 16, scratch: true }\n`);
-    const { code, out } = await pathproof(['inventory', 'check', other]);
+    const { code, out } = await pathproofProcess(['inventory', 'check', other]);
     expect(code).toBe(3);
     expect(out).toMatch(/✗ image precious must not be overwritten: at byte 0 it has data that is not pathproof's/);
     expect(out).toMatch(/✗ image filesystem must not be overwritten: it has signatures \(wipefs\): 0x438,ext4/);
-    const run = await pathproof(['run', 'smoke', '--lab', 'inventory', '--inventory', other, '--results', join(dir, 'refused')]);
+    const run = await pathproofProcess(['run', 'smoke', '--lab', 'inventory', '--inventory', other, '--results', join(dir, 'refused')]);
     expect(run.code).toBe(3);
     expect(run.out).toMatch(/INVENTORY_NOT_READY/);
     await expectUntouched();

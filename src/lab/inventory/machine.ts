@@ -3,7 +3,6 @@ import { infraError } from '../../util/errors.js';
 import type { GatewayMachine } from '../machine.js';
 import type { SshConnection } from '../ssh/connection.js';
 import type { Changes } from './changes.js';
-import { loadModules } from './commands.js';
 import type { InventoryHost } from './file.js';
 import { harnessHost, type HostConnections } from './hosts.js';
 import type { UndoEntry } from './journal.js';
@@ -20,14 +19,17 @@ export class InventoryMachine implements GatewayMachine {
   readonly #host: InventoryHost;
   readonly #changes: Changes;
   readonly #hosts: Pick<HostConnections, 'run'>;
+  readonly #afterBoot: string | undefined;
   #off: UndoEntry | undefined;
   #on = true;
 
-  constructor(host: InventoryHost, ssh: SshConnection, changes: Changes, hosts: Pick<HostConnections, 'run'>) {
+  /** `afterBoot`: a command that it needs each time; what undoes that was noted before. */
+  constructor(host: InventoryHost, ssh: SshConnection, changes: Changes, hosts: Pick<HostConnections, 'run'>, afterBoot?: string) {
     this.#host = host;
     this.ssh = ssh;
     this.#changes = changes;
     this.#hosts = hosts;
+    this.#afterBoot = afterBoot;
   }
 
   get identity(): string | undefined {
@@ -59,8 +61,7 @@ export class InventoryMachine implements GatewayMachine {
         await sleep(pollMs);
       }
     }
-    // What was loaded before is not any more; what undoes it is noted already, and harmless where nothing is to be undone.
-    await this.ssh.exec(loadModules('gateway').command);
+    if (this.#afterBoot !== undefined) await this.ssh.exec(this.#afterBoot);
     this.#on = true;
     if (this.#off !== undefined) this.#changes.undone(this.#off);
     this.#off = undefined;

@@ -5,7 +5,7 @@ import { planScenario } from '../../plan/planner.js';
 import type { Scenario } from '../../plan/scenario.js';
 import { parseInventory } from './file.js';
 import { platformOf } from './platform.js';
-import { exampleInventory } from './testing/example.js';
+import { exampleInventory, existingInventory } from './testing/example.js';
 
 const platform = (text = exampleInventory) => platformOf(parseInventory(text, 'i.yaml'));
 const scenario = (fault: string, lab: Scenario['lab'] = undefined): Scenario => ({
@@ -34,6 +34,17 @@ describe('what an inventory lets a run do', () => {
     expect(skipReason(scenario('partition.store'), 'inventory', platform())).toBeUndefined();
   });
 
+  it('is other things with gateways that cephadm has deployed', () => {
+    const there = platform(existingInventory);
+    expect(there.inventory!.abilities).toEqual<Ability[]>(['gateway.kill', 'gateway.stop', 'link.gateway-store', 'link.gateway-monitor', 'link.host-gateway', 'cephadm']);
+    expect(skipReason(scenario('cephadm.remove'), 'inventory', there)).toBeUndefined();
+    expect(skipReason(scenario('gateway.remove'), 'inventory', there)).toMatch(/^gateway\.remove needs monitor\.command \(cephadm has these gateways created and deleted/);
+    expect(skipReason(scenario('gateway.listeners'), 'inventory', there)).toMatch(/pathproof does not speak to ceph-nvmeof/);
+    expect(skipReason(scenario('cephadm.remove'), 'inventory', platform(existingInventory.replace(', cephadm]', ']')))).toMatch(/the inventory does not allow cephadm/);
+    expect(skipReason(scenario('cephadm.remove'), 'inventory', platform())).toMatch(/no inventory can do that/);
+    expect(skipReason(scenario('gateway.kill', { anaGroups: 1 }), 'inventory', there)).toBe('made for 1 anaGroups, the inventory rack has 2');
+  });
+
   it('skips a scenario that is made for another number of hosts', () => {
     expect(skipReason(scenario('gateway.kill', { gateways: 4 }), 'inventory', platform())).toBe('made for 4 gateways, the inventory rack has 2');
     expect(skipReason(scenario('gateway.kill', { gateways: 2 }), 'inventory', platform())).toBeUndefined();
@@ -49,6 +60,17 @@ describe('a plan for an inventory', () => {
     expect(topology.namespaces.map(({ image, blocks, blockSize }) => ({ image, blocks, blockSize }))).toEqual(['pp1', 'pp2', 'pp3', 'pp4'].map((image) => ({ image, blocks: 32_768, blockSize: 512 })));
     expect(topology.gateways.map(({ name }) => name)).toEqual(['gw1', 'gw2']);
     expect(shape).toMatchObject({ gateways: 2, hosts: 1, namespaces: 4, namespaceMiB: 16, timers: { scale: 1 } });
+  });
+
+  it('has the subsystem, the namespaces and the timers of gateways that are there already', () => {
+    const { topology, shape } = planScenario('smoke', { ...scenario('gateway.kill'), lab: { timers: { disconnectPanicMs: 5_000 } } }, { seed: 'a', lab: 'inventory', platform: platform(existingInventory) });
+    expect(topology.nqn).toBe('nqn.2016-06.io.spdk:cnode1');
+    expect(topology.namespaces[1]).toMatchObject({ nsid: 12, uuid: '11111111-2222-4333-8444-555555555552', nguid: '11111111222243338444555555555552', anaGroup: 2, image: 'pp2', blocks: 32_768 });
+    // Linux refuses a host NQN that it knows with another identifier.
+    expect(topology.hosts).toEqual([{ name: 'host1', hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-4333-8444-0000000000AA', hostId: '1111111122224333844400000000' + '00aa' }]);
+    // A scenario cannot set what it does not start; what the inventory does not say is as Ceph has it.
+    expect(shape.timers).toMatchObject({ beaconGraceMs: 10_000, disconnectPanicMs: 100_000 });
+    expect(shape.anaGroups).toBe(2);
   });
 
   it('names everything the same in every run: the hosts are set up once', () => {

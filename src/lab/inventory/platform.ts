@@ -1,16 +1,24 @@
 import { abilities, type Ability } from '../../fault/specs.js';
 import type { LabPlatform } from '../../plan/types.js';
-import { allows, withRole, type Inventory, type Permission } from './file.js';
+import { withoutUndefined } from '../../util/defined.js';
+import { allows, hasExistingGateways, withRole, type Inventory, type Permission } from './file.js';
 
 /** An emulated processor takes so many times longer until a run has measured it. */
 const usualEmulationFactor = 15;
 
 /** Which permission an ability stands for. The listeners of gateways that we start ourselves are ours. */
-const permissionFor: Partial<Record<Ability, Permission>> = {
+const permissionFor: Partial<Record<Ability, Permission | undefined>> = {
   'gateway.kill': 'kill', 'gateway.stop': 'kill', 'gateway.power': 'powerOff', 'monitor.command': 'cephadm',
   'link.gateway-store': 'network', 'link.gateway-monitor': 'network', 'link.host-gateway': 'network',
 };
 const always: readonly Ability[] = ['gateway.listeners'];
+
+/** The same for gateways that cephadm has deployed: what it does not know of it would undo, or be confused by. */
+const existingPermissionFor: typeof permissionFor = { ...permissionFor, 'monitor.command': undefined, cephadm: 'cephadm' };
+const existingReasons: Partial<Record<Ability, string>> = {
+  'monitor.command': 'cephadm has these gateways created and deleted at the monitor: cephadm.remove is the fault for that',
+  'gateway.listeners': 'pathproof does not speak to ceph-nvmeof’s own command line yet',
+};
 
 /** What the plan of a run on these hosts has to know of them. */
 export function platformOf(inventory: Inventory): LabPlatform {
@@ -25,15 +33,23 @@ export function platformOf(inventory: Inventory): LabPlatform {
     inventory: {
       name: inventory.name, abilities: abilities.filter((ability) => lacks[ability] === undefined), lacks,
       pool: inventory.cluster.pool, group: inventory.cluster.group, gateways: gateways.length, hosts: withRole(inventory, 'host').length,
-      namespaces: inventory.namespaces.map(({ image, mebibytes }) => ({ image, mebibytes })),
+      namespaces: inventory.namespaces.map(({ image, mebibytes, nsid, uuid, nguid, anaGroup }) => ({
+        image, mebibytes,
+        ...(!hasExistingGateways(inventory) ? {} : { identity: { nsid: nsid!, uuid: uuid!, nguid: nguid ?? uuid!.replaceAll('-', ''), anaGroup: anaGroup! } }),
+      })),
+      ...(!hasExistingGateways(inventory) ? {} : { subsystem: {
+        nqn: inventory.gateways.subsystem!, timers: withoutUndefined(inventory.gateways.timers),
+        hostNqns: Object.fromEntries(withRole(inventory, 'host').flatMap(({ name, nqn }) => (nqn === undefined ? [] : [[name, nqn]]))),
+      } }),
     },
   };
 }
 
 function reasonAgainst(inventory: Inventory, ability: Ability): string | undefined {
-  if (always.includes(ability)) return undefined;
-  const permission = permissionFor[ability];
-  if (permission === undefined) return 'no inventory can do that';
+  const existing = hasExistingGateways(inventory);
+  if (!existing && always.includes(ability)) return undefined;
+  const permission = (existing ? existingPermissionFor : permissionFor)[ability];
+  if (permission === undefined) return (existing ? existingReasons[ability] : undefined) ?? 'no inventory can do that';
   if (!allows(inventory, permission)) return `the inventory does not allow ${permission}`;
   if (ability === 'link.gateway-store' || ability === 'link.gateway-monitor') {
     const { mons, osds } = inventory.cluster;

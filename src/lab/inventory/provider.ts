@@ -12,14 +12,18 @@ import { GuestPrograms } from '../qemu/programs.js';
 import { aborted, untilServing } from '../provider-steps.js';
 import { Steps } from '../qemu/provision/steps.js';
 import type { Lab } from '../types.js';
+import { exportSpecification } from './cephadm/commands.js';
+import { checkSpecification } from './cephadm/orchestration.js';
+import { PlanNamedCluster } from './cephadm/plan-named-cluster.js';
 import { Changes } from './changes.js';
-import { checkInventory } from './check.js';
+import { checkInventory, gatewayAddresses } from './check.js';
 import { createGateway, keepParameters, keyringCommand, loadModules, markScratch, removeGateway, removeHost } from './commands.js';
 import { gatewayConfig, gatewayEntityOf, hostConfig } from './configs.js';
-import type { Inventory } from './file.js';
+import { allows, hasExistingGateways, type Inventory } from './file.js';
 import { HostConnections, hostNamedRoute } from './hosts.js';
 import { collectLogs, InventoryLab, type PreparedHosts } from './inventory-lab.js';
 import { UndoJournal } from './journal.js';
+import { proveSameData } from './same-data.js';
 import { healInventory, undoAll } from './undo.js';
 
 const programStartMaxMs = 120_000;
@@ -39,7 +43,7 @@ export class InventoryProvider implements LabProvider {
   /** Throws a usage error for gateways of a kind that it cannot run. */
   constructor(inventory: Inventory) {
     const { kind } = inventory.gateways;
-    if (kind !== 'nvmet') throw usageError('INVENTORY_KIND', `gateways of the kind ${kind} can be looked at (\`pathproof inventory check\`), not yet be run`, 'Runs are possible with kind: nvmet, gateways that pathproof starts itself.');
+    if (kind === 'spdk') throw usageError('INVENTORY_KIND', `gateways of the kind ${kind} can be looked at (\`pathproof inventory check\`), not yet be run`, 'Runs are possible with kind: nvmet, gateways that pathproof starts itself, and ceph-nvmeof, which cephadm has deployed.');
     this.#inventory = inventory;
   }
 
@@ -85,7 +89,7 @@ export class InventoryProvider implements LabProvider {
     let journal: UndoJournal | undefined;
     let changes: Changes | undefined;
     let work: Promise<Prepared> | undefined;
-    let cluster: ClusterSession | undefined;
+    let cluster: PreparedHosts['cluster'] | undefined;
     try {
       await healLeftovers(inventory, connections, progress);
       journal = UndoJournal.begin(inventory);
@@ -98,13 +102,17 @@ export class InventoryProvider implements LabProvider {
         }
         progress('', `${found.hosts.length} hosts and ${found.namespaces.length} images are ready`);
         const access = await clusterAccess(inventory, connections);
-        cluster = await ClusterSession.open(connections.to(inventory.cluster.admin, hostNamedRoute(inventory, inventory.cluster.admin)), connections.dir, access);
-        const secrets = await gatewaySecrets(inventory, plan, cluster, access);
+        const session = await ClusterSession.open(connections.to(inventory.cluster.admin, hostNamedRoute(inventory, inventory.cluster.admin)), connections.dir, access);
+        const existing = !hasExistingGateways(inventory) ? undefined : { rawCluster: session, addresses: gatewayAddresses(inventory, found.hosts), specification: await specificationOf(inventory, connections) };
+        cluster = existing === undefined ? session : new PlanNamedCluster(session, inventory);
+        const secrets = existing === undefined ? await gatewaySecrets(inventory, plan, cluster, access) : new Map<string, string | undefined>();
         const programs = await GuestPrograms.bundle();
-        const parts = { inventory, connections, changes: making, programs, access, cluster, secrets, found, takeCommands: () => commands.splice(0), key, journal };
-        await createMissing(parts, plan, progress);
+        const parts = { inventory, connections, changes: making, programs, access, cluster, secrets, found, takeCommands: () => commands.splice(0), key, journal, existing };
+        if (existing === undefined) await createMissing(parts, plan, progress);
+        else await checkGroups(cluster, plan);
         for (const { image } of inventory.namespaces) await connections.run(inventory.cluster.admin, hostNamedRoute(inventory, inventory.cluster.admin), markScratch(inventory, image));
         await this.#startPrograms(parts, plan, progress, signal);
+        if (existing !== undefined) progress('', await proveSameData(inventory, plan, connections));
         return { ...parts, emulationFactor: inventory.accel === 'tcg' ? await emulationFactor(parts, plan) : 1 };
       })();
       work.catch(() => undefined);
@@ -127,7 +135,7 @@ export class InventoryProvider implements LabProvider {
     const { inventory, access, secrets, changes, connections, programs } = parts;
     const { topology } = plan;
     const nodes = [
-      ...topology.gateways.map(({ name }) => ({ name, entry: 'gateway' as const, config: gatewayConfig(inventory, plan, name, access, secrets.get(name)), undo: removeGateway(name) })),
+      ...(hasExistingGateways(inventory) ? [] : topology.gateways).map(({ name }) => ({ name, entry: 'gateway' as const, config: gatewayConfig(inventory, plan, name, access, secrets.get(name)), undo: removeGateway(name) })),
       ...topology.hosts.map(({ name }) => ({ name, entry: 'host' as const, config: hostConfig(inventory, plan, name), undo: removeHost(name, topology.nqn) })),
     ];
     const started = nodes.map(async ({ name, entry, config, undo }) => {
@@ -181,7 +189,7 @@ async function clusterAccess(inventory: Inventory, connections: HostConnections)
   return { fsid, monHosts: mons, adminKey };
 }
 
-async function gatewaySecrets(inventory: Inventory, plan: Plan, cluster: ClusterSession, { adminKey }: ClusterAccess): Promise<Map<string, string | undefined>> {
+async function gatewaySecrets(inventory: Inventory, plan: Plan, cluster: PreparedHosts['cluster'], { adminKey }: ClusterAccess): Promise<Map<string, string | undefined>> {
   const secrets = new Map<string, string | undefined>();
   for (const { name } of plan.topology.gateways) {
     const entity = gatewayEntityOf(inventory, name);
@@ -194,6 +202,27 @@ async function gatewaySecrets(inventory: Inventory, plan: Plan, cluster: Cluster
     }
   }
   return secrets;
+}
+
+/** What cephadm has the service by; needed, and asked for, only where cephadm may be told something. */
+async function specificationOf(inventory: Inventory, connections: HostConnections): Promise<string | undefined> {
+  if (!allows(inventory, 'cephadm')) return undefined;
+  const { admin } = inventory.cluster;
+  return checkSpecification(inventory, (await connections.run(admin, hostNamedRoute(inventory, admin), exportSpecification(inventory), { timeoutMs: programStartMaxMs })).stdout);
+}
+
+/** Gateways that are there already have the ANA groups that the monitor has given them: gwN has to be the one with group N, and there may be no other. */
+async function checkGroups(cluster: PreparedHosts['cluster'], plan: Plan): Promise<void> {
+  const { pool, group, gateways } = plan.topology;
+  const shown = parseNvmeGwShow(await cluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' })).gateways.filter(({ availability }) => availability !== 'DELETING');
+  const problems = [
+    ...gateways.flatMap(({ name, anaGroup }) => {
+      const has = shown.find(({ id }) => id === name)?.anaGroup;
+      return has === anaGroup ? [] : [has === undefined ? `the monitor has no gateway on the host of ${name}` : `the gateway on the host of ${name} has ANA group ${has}: in the inventory it is gw${has}`];
+    }),
+    ...shown.filter(({ id }) => !gateways.some(({ name }) => name === id)).map(({ id }) => `the group has another gateway, ${id}`),
+  ];
+  if (problems.length > 0) throw infraError('INVENTORY_GROUP', `the gateways of group ${group} are not those of the inventory: ${problems[0]!}`, { details: problems, hint: '`ceph nvme-gw show` shows them; gwN has ANA group N' });
 }
 
 async function createMissing({ inventory, cluster, changes }: Pick<Prepared, 'inventory' | 'cluster' | 'changes'>, plan: Plan, progress: ProviderProgress): Promise<void> {

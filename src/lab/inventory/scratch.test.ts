@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { StampCodec } from '../../workload/stamp/codec.js';
-import { edgeBytes, judgeScratch, needsSamples, parseImage, parseSamples, samplePlaces, type ImageFacts } from './scratch.js';
+import { edgeBytes, judgeScratch, needsSamples, parseImage, parseSamples, samplePlaces, unlike, type ImageFacts } from './scratch.js';
 
 const wanted = { image: 'pp1', mebibytes: 16 };
 const facts: ImageFacts = { bytes: 16 * 1_048_576, objectBytes: 4_194_304, prefix: 'rbd_data.1', watchers: [], written: true, mark: '' };
@@ -61,5 +61,25 @@ describe('may an image be overwritten?', () => {
     expect(look.signatures).toEqual(['0x1fe,dos']);
     expect(look.samples.map(({ offset, data }) => [offset, data.length])).toEqual([[0, 4_096], [65_536, 0]]);
     expect(needsSamples({ ...facts, written: false })).toBe(false);
+  });
+});
+
+describe('is a namespace an image?', () => {
+  const filled = Buffer.alloc(4_096, 7);
+
+  it('yes, where a host reads what the image has, and zeros where it has nothing', () => {
+    expect(unlike(samples(filled, Buffer.alloc(0)), samples(filled, zero))).toBeUndefined();
+    expect(unlike(samples(filled.subarray(0, 512)), samples(Buffer.concat([filled.subarray(0, 512), Buffer.alloc(512)])))).toBeUndefined();
+    // Nothing was ever written to it.
+    expect(unlike(undefined, samples(zero, zero))).toBeUndefined();
+  });
+
+  it('no, where one byte is another, where the image has nothing and the namespace has, or where nothing could be read', () => {
+    const other = Buffer.from(filled);
+    other[17] = 8;
+    expect(unlike(samples(zero, filled), samples(zero, other))).toBe('at byte 1048593 a host reads other data than the image has');
+    expect(unlike(undefined, samples(zero, filled))).toMatch(/at byte 1048576/);
+    expect(unlike(samples(filled), samples(zero))).toMatch(/at byte 0/);
+    expect(unlike(samples(filled), { signatures: [], samples: [] })).toBe('nothing could be read of it');
   });
 });

@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { stampMagic } from '../../workload/stamp/codec.js';
-import { rbdCommand, scratchMark } from './commands.js';
+import { findDevice, rbdCommand, scratchMark } from './commands.js';
 import type { Inventory } from './file.js';
 
 /**
@@ -79,6 +79,33 @@ export function sampleScript(inventory: Inventory, facts: ImageFacts): string {
     }),
     `wipefs --no-act --parsable --output OFFSET,TYPE $d/image | grep -v '^#' | sed 's/^/signature /'; true`,
   ].join('\n');
+}
+
+/** The same of a namespace, as a host has it. */
+export function namespaceSampleScript(uuid: string, facts: Pick<ImageFacts, 'bytes' | 'objectBytes'>): string {
+  return [
+    ...findDevice(uuid),
+    // A gateway may have a write cache, of which the cluster's objects know nothing yet (NVMe Flush); a host has a cache of what it has read.
+    'dd if=/dev/null of=$d conv=fsync,notrunc status=none && blockdev --flushbufs $d',
+    ...samplePlaces(facts).map(({ offset, bytes }) => `echo "sample ${offset} $(dd if=$d bs=65536 iflag=skip_bytes,count_bytes skip=${offset} count=${bytes} status=none | gzip -1c | base64 -w0)"`),
+    `wipefs --no-act --parsable --output OFFSET,TYPE $d | grep -v '^#' | sed 's/^/signature /'; true`,
+  ].join('\n');
+}
+
+/**
+ * Is this namespace that image? What a host reads of the one has to be what the cluster has of the other: otherwise what was proved of the image
+ * says nothing about what would be overwritten. `image`: its samples; undefined: nothing was ever written to it, all of it is zero. In words; undefined: they are alike.
+ */
+export function unlike(image: SampleFacts | undefined, namespace: SampleFacts): string | undefined {
+  if (namespace.samples.length === 0) return 'nothing could be read of it';
+  for (const { offset, data } of namespace.samples) {
+    // An object that is not there is all zero.
+    const stored = image?.samples.find((each) => each.offset === offset)?.data ?? Buffer.alloc(0);
+    const expected = Buffer.concat([stored, Buffer.alloc(Math.max(0, data.length - stored.length))]);
+    const at = data.findIndex((byte, index) => byte !== expected[index]);
+    if (at >= 0) return `at byte ${offset + at} a host reads other data than the image has`;
+  }
+  return undefined;
 }
 
 export interface SampleFacts { signatures: string[]; samples: { offset: number; data: Buffer }[] }

@@ -4,17 +4,15 @@ import { infraError, messageOf } from '../../util/errors.js';
 import { addressOf } from '../qemu/network.js';
 import { loopsOf } from '../machine-parts.js';
 import type { ClusterAccess } from '../qemu/lab/cluster.js';
-import { bootstrapCommand, bootstrapConfig, cephHost, gatewayServiceYaml, serviceName, type ClusterSpec } from './cluster-spec.js';
+import { bootstrapCommand, bootstrapConfig, cephHost, type ClusterSpec } from './cluster-spec.js';
 import { daemonImage } from './host-files.js';
 import type { NativeHost } from './native-host.js';
 import type { NativeMachines } from './native-machines.js';
-import { parseOrchPs, type OrchDaemon } from './orchestrator.js';
 
 const bootstrapMaxMs = 300_000;
 const commandMaxMs = 120_000;
 /** Monitor, manager, orchestrator and OSD after their host was switched on. */
 const readyMaxMs = 240_000;
-const deployMaxMs = 240_000;
 const pollMs = 300;
 const cliName = 'pathproof-cli';
 
@@ -85,26 +83,6 @@ export class NativeCluster {
     const fsid = (await this.ceph('fsid')).trim();
     const key = (await this.ceph('auth get-key client.admin')).trim();
     return { fsid, monHosts: [`${addressOf('a', cephHost)}:3300`], adminKey: key };
-  }
-
-  /** Applies the gateways' service with this placement, as an administrator does: by its whole YAML. */
-  async applyGateways(hosts: readonly string[], options: { unmanaged?: boolean } = {}): Promise<void> {
-    await this.ceph('orch apply -i -', { input: gatewayServiceYaml(this.#spec, hosts, options) });
-  }
-
-  /** The gateways' daemons by cephadm's word. With `refresh` it is told to look at the hosts; what it finds there is in a later answer. */
-  async gateways(options: { refresh?: boolean } = {}): Promise<OrchDaemon[]> {
-    return parseOrchPs(await this.ceph(`orch ps --service_name ${serviceName(this.#spec)} ${options.refresh === true ? '--refresh ' : ''}-f json`));
-  }
-
-  /** Resolves when cephadm has a daemon that runs on each of these hosts, and the monitor knows its gateway. */
-  async untilDeployed(hosts: readonly string[]): Promise<OrchDaemon[]> {
-    let seen: OrchDaemon[] = [];
-    await this.#until(`gateways run on ${hosts.join(', ')}`, async () => {
-      seen = await this.gateways();
-      return hosts.every((host) => seen.some((daemon) => daemon.host === host && daemon.status === 1));
-    }, deployMaxMs);
-    return seen;
   }
 
   /** The output of a `ceph` command of the administrator. */

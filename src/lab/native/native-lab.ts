@@ -9,6 +9,8 @@ import type { Plan } from '../../plan/types.js';
 import { sleep } from '../../util/clock.js';
 import { infraError, messageOf, PathproofError } from '../../util/errors.js';
 import { parseNvmeGwShow } from '../../monitor/show-parser.js';
+import { CephadmService } from '../cephadm/cephadm-service.js';
+import { sameNames, withPlanNames } from '../cephadm/names.js';
 import { LoopbackHost } from '../loopback/host-node.js';
 import { MemberProcess } from '../loopback/member-process.js';
 import { removeMachineParts } from '../machine-parts.js';
@@ -21,12 +23,10 @@ import { storeStateOf, StoreWatch } from '../qemu/lab/store-watch.js';
 import { addressOf } from '../qemu/network.js';
 import { LabRegistration } from '../registry.js';
 import type { HostNode, Lab, MonitorNode, Product, StoreNode } from '../types.js';
-import { cephHost, serviceName, type ClusterSpec } from './cluster-spec.js';
-import { withPlanNames } from './gateway-names.js';
+import { cephHost, gatewayServiceYaml, serviceName, type ClusterSpec } from './cluster-spec.js';
 import type { NativeImages } from './images.js';
 import { labsDir } from './labs-dir.js';
 import { LinuxHosts } from './linux-hosts.js';
-import { NativeCephadm } from './native-cephadm.js';
 import { NativeCluster } from './native-cluster.js';
 import { NativeGateway } from './native-gateway.js';
 import { NativeLinks } from './native-links.js';
@@ -68,7 +68,7 @@ export class NativeLab implements Lab {
   readonly links = new NativeLinks((name) => this.#up(this.#machines).host(name));
   readonly #o: NativeLabOptions;
   #machines: NativeMachines | undefined;
-  #cephadm: NativeCephadm | undefined;
+  #cephadm: CephadmService | undefined;
   #session: ClusterSession | undefined;
   #registration: LabRegistration | undefined;
   #dir: string | undefined;
@@ -96,7 +96,7 @@ export class NativeLab implements Lab {
   };
 
   /** cephadm, as its administrator has it. */
-  get cephadm(): NativeCephadm {
+  get cephadm(): CephadmService {
     return this.#up(this.#cephadm);
   }
 
@@ -128,7 +128,10 @@ export class NativeLab implements Lab {
       this.#session = await ClusterSession.open(relays, dir, access);
 
       progress('gateways, deployed by cephadm');
-      this.#cephadm = new NativeCephadm({ cluster, spec, host: (name) => machines.host(name), gateway: (name) => this.gateways.get(name)!, show: () => this.#rawShow() });
+      this.#cephadm = new CephadmService({
+        service: serviceName(spec), names: sameNames, specification: (hosts) => gatewayServiceYaml(spec, hosts), show: () => this.#rawShow(), containerName: 'nvmeof',
+        ceph: (words, input) => cluster.ceph(words, input === undefined ? {} : { input }), onHost: async (name, command) => (await machines.host(name).exec(command)).stdout, gateway: (name) => this.gateways.get(name)!,
+      });
       await installGatewayProgram(machines.programsDir);
       const served = JSON.stringify(servedOf(plan), null, 2);
       for (const name of names) await machines.host(name).exec('cat > /etc/pathproof/subsystem.json', { input: served });

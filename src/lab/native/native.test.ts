@@ -2,41 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { cgroupMount } from '../machine-parts.js';
 import { bootstrapCommand, bootstrapConfig, gatewayServiceYaml, serviceName } from './cluster-spec.js';
-import { hostOfGatewayId, withPlanNames } from './gateway-names.js';
 import { cutRules, linkEnds } from './native-links.js';
-import { gatewayIdOf, parseOrchPs } from './orchestrator.js';
 import { nativeRecipe, nativeRecipeHash } from './recipe.js';
-
-const service = 'nvmeof.rbd.grp.1';
-
-function shown(...gateways: { id: string; availability: string }[]): string {
-  return JSON.stringify({ epoch: 7, 'Created Gateways:': gateways.map(({ id, availability }) => ({ 'gw-id': id, 'anagrp-id': 1, 'Availability': availability })) });
-}
-function idsIn(text: string): string[] {
-  return (JSON.parse(text) as { 'Created Gateways:': { 'gw-id': string }[] })['Created Gateways:'].map((each) => each['gw-id']);
-}
-
-describe('names of gateways', () => {
-  it('finds the host in an id of cephadm, also where names have dots', () => {
-    expect(hostOfGatewayId('client.nvmeof.rbd.grp.1.gw1.chexwt', service)).toBe('gw1');
-    expect(hostOfGatewayId('client.nvmeof.rbd.grp.1.gw1.example.chexwt', service)).toBe('gw1.example');
-    expect(hostOfGatewayId('client.nvmeof.rbd.other.gw1.chexwt', service)).toBeUndefined();
-    expect(hostOfGatewayId('client.nvmeof.rbd.grp.1.gw1', service)).toBeUndefined();
-  });
-
-  it('gives the name of a host to the gateway that is there to stay, in either order', () => {
-    const gone = { id: 'client.nvmeof.rbd.grp.1.gw1.aaaaaa', availability: 'DELETING' };
-    const fresh = { id: 'client.nvmeof.rbd.grp.1.gw1.bbbbbb', availability: 'CREATED' };
-    expect(idsIn(withPlanNames(shown(gone, fresh), service))).toEqual([gone.id, 'gw1']);
-    expect(idsIn(withPlanNames(shown(fresh, gone), service))).toEqual(['gw1', gone.id]);
-    expect(idsIn(withPlanNames(shown(gone), service))).toEqual(['gw1']);
-  });
-
-  it('leaves foreign gateways and other answers as they are', () => {
-    expect(idsIn(withPlanNames(shown({ id: 'client.other', availability: 'AVAILABLE' }), service))).toEqual(['client.other']);
-    expect(withPlanNames('no JSON', service)).toBe('no JSON');
-  });
-});
 
 describe('cut links', () => {
   it('drops the monitor’s ports for one link, all others for the other, in both directions', () => {
@@ -79,24 +46,6 @@ describe('what cephadm is told', () => {
     expect(managed).not.toHaveProperty('unmanaged');
     expect(parse(gatewayServiceYaml(spec, ['gw1'], { unmanaged: true }))).toMatchObject({ unmanaged: true });
     expect(serviceName(spec)).toBe('nvmeof.rbd.g1');
-  });
-});
-
-describe('orch ps', () => {
-  it('reads daemons, also those that were not looked at yet', () => {
-    const text = JSON.stringify([
-      { daemon_type: 'nvmeof', daemon_id: 'rbd.g1.gw1.chexwt', hostname: 'gw1', status: 1, status_desc: 'running', container_id: 'abc' },
-      { daemon_type: 'nvmeof', daemon_id: 'rbd.g1.gw2.aaaaaa', hostname: 'gw2' },
-    ]);
-    expect(parseOrchPs(text)).toEqual([
-      { name: 'nvmeof.rbd.g1.gw1.chexwt', host: 'gw1', containerId: 'abc', status: 1, statusText: 'running' },
-      { name: 'nvmeof.rbd.g1.gw2.aaaaaa', host: 'gw2', containerId: undefined, status: undefined, statusText: 'unknown' },
-    ]);
-    expect(gatewayIdOf('nvmeof.rbd.g1.gw1.chexwt')).toBe('client.nvmeof.rbd.g1.gw1.chexwt');
-  });
-
-  it('refuses what is no list of daemons', () => {
-    expect(() => parseOrchPs('{}')).toThrow();
   });
 });
 

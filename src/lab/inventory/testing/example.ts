@@ -28,3 +28,11 @@ namespaces:
   - { image: pp3, mebibytes: 16, scratch: true }
   - { image: pp4, mebibytes: 16, scratch: true }
 `;
+
+/** The same hosts with gateways that cephadm has deployed, on hosts that it has other names for. */
+export const existingInventory = exampleInventory
+  .replace('gateways: { kind: nvmet }', 'gateways: { kind: ceph-nvmeof, subsystem: "nqn.2016-06.io.spdk:cnode1", timers: { beaconGraceMs: 10000 } }')
+  .replace('    fabrics: [192.0.2.101]', '    cephadm: node-a\n    fabrics: [192.0.2.101]').replace('fabrics: [192.0.2.102]', 'fabrics: [192.0.2.102], cephadm: node-b')
+  .replace('ssh: host1, roles: [host]', 'ssh: host1, roles: [host], nqn: "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-4333-8444-0000000000AA"')
+  .replace('[kill, network]', '[kill, network, cephadm]')
+  .replaceAll(/image: pp(\d), mebibytes: 16, scratch: true/g, (text, n: string) => `${text}, nsid: ${10 + Number(n)}, uuid: 11111111-2222-4333-8444-55555555555${n}, anaGroup: ${((Number(n) - 1) % 2) + 1}`);

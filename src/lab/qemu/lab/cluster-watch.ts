@@ -2,7 +2,6 @@ import type { EventBody } from '../../../history/events.js';
 import { MonitorWatch } from '../../../observe/monitor-watch.js';
 import type { Plan } from '../../../plan/types.js';
 import type { ClusterSession } from './cluster.js';
-import type { QemuGateway } from './qemu-gateway.js';
 import { StoreWatch } from './store-watch.js';
 
 /** The monitor decides once a second at most (paxos_propose_interval); each question costs an emulated processor milliseconds. */
@@ -12,7 +11,7 @@ export const storePeriodMs = 1_000;
 export interface ClusterWatchOptions {
   plan: Plan;
   cluster: Pick<ClusterSession, 'must'>;
-  gateways: ReadonlyMap<string, Pick<QemuGateway, 'member'>>;
+  gateways: ReadonlyMap<string, { readonly member?: { readonly info: unknown } | undefined }>;
   sink: (node: 'store' | 'monitor' | 'harness', event: EventBody) => void;
 }
 
@@ -47,8 +46,9 @@ export class ClusterWatch {
     if (address !== undefined) this.addClient(address, name);
   }
 
-  addClient(address: string, gateway: string): void {
-    this.#store.addClient(address, gateway);
+  /** `anaGroup`: it is used for the images of this group; undefined: of all. */
+  addClient(address: string, gateway: string, anaGroup?: number): void {
+    this.#store.addClient(address, gateway, anaGroup);
   }
 
   async stop(): Promise<void> {

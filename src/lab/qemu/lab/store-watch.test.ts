@@ -30,6 +30,17 @@ describe('the OSD map', () => {
     expect(events.length).toBeLessThan(6);
   });
 
+  it('is told with the ANA groups of clients that are for some images only', async () => {
+    const events: StoreState[] = [];
+    const watch = new StoreWatch({ blocklist: () => Promise.resolve('[]'), osdStat: () => Promise.resolve('{"epoch":3}'), periodMs: 5, onError: () => undefined, emit: (event) => events.push(event as StoreState) });
+    watch.addClient('a:0/1', 'gw1', 2);
+    watch.addClient('a:0/1', 'gw1', 1);
+    watch.addClient('a:0/2', 'gw1');
+    await sleep(30);
+    await watch.stop();
+    expect(events.at(-1)!.clients).toEqual([{ address: 'a:0/1', name: 'gw1', fenced: false, anaGroups: [1, 2] }, { address: 'a:0/2', name: 'gw1', fenced: false }]);
+  });
+
   it('says once that it cannot look, and goes on looking', async () => {
     const errors: string[] = [];
     const events: EventBody[] = [];

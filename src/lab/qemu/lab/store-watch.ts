@@ -14,7 +14,7 @@ export interface StoreWatchOptions {
 /** What the cluster says about its OSD map and blocklist, asked again and again, and whose clients the addresses are. */
 export class StoreWatch {
   readonly #o: StoreWatchOptions;
-  readonly #clients = new Map<string, string>();
+  readonly #clients = new Map<string, { name: string; anaGroups?: Set<number> }>();
   readonly #running: Promise<void>;
   #stopped = false;
   #wake: () => void = () => undefined;
@@ -26,10 +26,14 @@ export class StoreWatch {
     this.#running = this.#run();
   }
 
-  /** The address as which a gateway uses the cluster now. Earlier ones stay known: the blocklist speaks of them. */
-  addClient(address: string, gateway: string): void {
-    if (this.#clients.get(address) === gateway) return;
-    this.#clients.set(address, gateway);
+  /**
+   * The address as which a gateway uses the cluster now, for the images of this ANA group; undefined: for all of them. Earlier
+   * ones stay known: the blocklist speaks of them.
+   */
+  addClient(address: string, gateway: string, anaGroup?: number): void {
+    const known = this.#clients.get(address);
+    if (known?.name === gateway && (known.anaGroups === undefined || (anaGroup !== undefined && known.anaGroups.has(anaGroup)))) return;
+    this.#clients.set(address, { name: gateway, ...(anaGroup === undefined ? {} : { anaGroups: new Set([...(known?.anaGroups ?? []), anaGroup]) }) });
     this.look();
   }
 
@@ -67,7 +71,7 @@ export class StoreWatch {
   }
 
   #report(epoch: number, blocklist: string[]): void {
-    const clients = [...this.#clients].map(([address, name]) => ({ address, name, fenced: blocklist.includes(address) }));
+    const clients = [...this.#clients].map(([address, { name, anaGroups }]) => ({ address, name, fenced: blocklist.includes(address), ...(anaGroups === undefined ? {} : { anaGroups: [...anaGroups].sort((a, b) => a - b) }) }));
     const event: EventBody = { type: 'store.state', epoch, blocklist, clients };
     const text = JSON.stringify(event);
     // The same again is told, too: a checker needs a look that is younger than what it judges.

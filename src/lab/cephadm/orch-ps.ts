@@ -9,6 +9,7 @@ const daemonSchema = z.looseObject({
 /** `status`: 1 runs, 0 stopped, -1 failed, undefined not looked at yet (src/python-common, DaemonDescriptionStatus). */
 export interface OrchDaemon { name: string; host: string; containerId: string | undefined; status: number | undefined; statusText: string }
 
+/** Throws for what is no such list. */
 export function parseOrchPs(text: string): OrchDaemon[] {
   return z.array(daemonSchema).parse(JSON.parse(text)).map((d) => ({
     name: `${d.daemon_type}.${d.daemon_id}`, host: d.hostname, containerId: d.container_id, status: d.status, statusText: d.status_desc ?? 'unknown',

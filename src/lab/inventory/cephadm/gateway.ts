@@ -1,0 +1,189 @@
+import type { EventBody } from '../../../history/events.js';
+import { sleep } from '../../../util/clock.js';
+import { infraError } from '../../../util/errors.js';
+import type { GatewayMachine } from '../../machine.js';
+import type { SshConnection } from '../../ssh/connection.js';
+import type { GatewayNode } from '../../types.js';
+import type { Changes } from '../changes.js';
+import type { Inventory } from '../file.js';
+import type { UndoEntry } from '../journal.js';
+import { killGateway, serviceOf, startGateway, stopGateway } from './commands.js';
+import { GatewayWatch, watchPeriodUs, type RunningGateway } from './gateway-watch.js';
+import { TargetWord } from './target-word.js';
+
+export interface CephadmGatewayOptions {
+  name: string;
+  inventory: Inventory;
+  machine: GatewayMachine;
+  /** Switches the machine on again. */
+  boot: () => Promise<void>;
+  /** `errUs`: how long the event may be late, microseconds. */
+  emit: (event: EventBody, errUs?: number) => void;
+  changes: Changes;
+  /** Where it listens. */
+  listener: string;
+  subNqn: string;
+  /** A host that may use the subsystem. */
+  hostNqn: string;
+  /** Folder for a socket; short. */
+  dir: string;
+  /** `address:port` of something of the store's. */
+  storeAddress: string;
+  /** It has begun to run. */
+  onRunning: () => void;
+}
+
+/** Until what was asked for has been seen. */
+const endMaxMs = 60_000;
+const startMaxMs = 120_000;
+const pollMs = 50;
+
+/**
+ * A gateway that is there already: cephadm has deployed it, systemd starts it, and no program of ours is in it. What it does is seen
+ * from outside: its container by its host (gateway-watch.ts), its ANA groups by its own log page (target-word.ts).
+ */
+export class CephadmGateway implements GatewayNode {
+  readonly name: string;
+  /** No program of ours is in it that could be asked. */
+  readonly member = undefined;
+  readonly #o: CephadmGatewayOptions;
+  #watch: GatewayWatch | undefined;
+  #word: TargetWord | undefined;
+  #running: RunningGateway | null = null;
+  /** Somebody asked for the end that comes next. */
+  #meant = false;
+  #ended: UndoEntry | undefined;
+
+  constructor(options: CephadmGatewayOptions) {
+    this.name = options.name;
+    this.#o = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#running?.pid;
+  }
+
+  /** Begins to look. Resolves once it runs. */
+  async attach(): Promise<void> {
+    const { name, inventory, emit } = this.#o;
+    this.#watch = new GatewayWatch({ name, ssh: this.#ssh, fsid: inventory.cluster.fsid, service: serviceOf(inventory), onGateway: (running) => this.#onGateway(running), emit });
+    await this.untilRuns(startMaxMs);
+    const { listener, subNqn, hostNqn, dir } = this.#o;
+    this.#word = new TargetWord({
+      gateway: name, subNqn, hostNqn, listener, emit,
+      open: async () => {
+        const path = `${dir}/${name}.nvme`;
+        // The connection may have been lost with the host's power.
+        await this.#ssh.exec('true');
+        await this.#ssh.forward(path, listener);
+        return path;
+      },
+    });
+  }
+
+  /** Lets go of it; it goes on. */
+  async detach(): Promise<void> {
+    this.#watch?.stop();
+    await this.#word?.stop();
+  }
+
+  async kill(): Promise<void> {
+    await this.#end(killGateway(this.#o.inventory));
+  }
+
+  async stop(): Promise<void> {
+    await this.#end(stopGateway(this.#o.inventory));
+  }
+
+  async start(): Promise<void> {
+    if (this.pid !== undefined) return;
+    if (!this.powered()) await this.#o.boot();
+    await this.#ssh.exec(startGateway(this.#o.inventory), { timeoutMs: startMaxMs });
+    await this.untilRuns(startMaxMs);
+    if (this.#ended !== undefined) this.#o.changes.undone(this.#ended);
+    this.#ended = undefined;
+  }
+
+  async powerOff(): Promise<void> {
+    this.#meant = true;
+    await this.#o.machine.kill();
+    // Nobody is left there who could say so.
+    this.#onGateway(null);
+  }
+
+  powered(): boolean {
+    return this.#o.machine.identity !== undefined;
+  }
+
+  async alive(pid: number): Promise<boolean> {
+    if (!this.powered()) return false;
+    return (await this.#ssh.exec(`test -d /proc/${pid}`, { okCodes: [0, 1] })).exitCode === 0;
+  }
+
+  async reachesStore(): Promise<boolean> {
+    if (!this.powered()) return false;
+    const [, host, port] = /^(.*):(\d+)$/.exec(this.#o.storeAddress)!;
+    return (await this.#ssh.exec(`python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)' ${host} ${port}`, { okCodes: 'any' })).exitCode === 0;
+  }
+
+  listeners(): Promise<string[]> {
+    return Promise.reject(new Error(`${this.name}: nobody here asks a gateway of cephadm's for its listeners`));
+  }
+
+  removeListeners(): Promise<void> {
+    return this.listeners().then(() => undefined);
+  }
+
+  addListeners(): Promise<void> {
+    return this.listeners().then(() => undefined);
+  }
+
+  /** Somebody else ends it next, as cephadm does, and it is meant. */
+  expectEnd(): void {
+    this.#meant = true;
+  }
+
+  /** Resolves when a container of it runs. An infra error when none does in time. */
+  async untilRuns(timeoutMs: number): Promise<void> {
+    await this.#until(() => this.pid !== undefined, timeoutMs, 'GATEWAY_START', 'no container of it runs');
+  }
+
+  get #ssh(): SshConnection {
+    return this.#o.machine.ssh;
+  }
+
+  async #end(change: ReturnType<typeof killGateway>): Promise<void> {
+    const before = this.#running;
+    if (before === null) throw new Error(`${this.name} is not running`);
+    this.#meant = true;
+    this.#ended ??= this.#o.changes.note(this.name, change.what, change.undo);
+    await this.#ssh.exec(change.command, { timeoutMs: endMaxMs });
+    await this.#until(() => this.#running?.container !== before.container, endMaxMs, 'GATEWAY_END', 'it does not end');
+  }
+
+  #onGateway(running: RunningGateway | null): void {
+    const before = this.#running;
+    if (before?.container === running?.container && before?.pid === running?.pid) return;
+    this.#running = running;
+    if (before !== null) {
+      this.#note('exited', { pid: before.pid, expected: this.#meant, ...(this.#meant ? {} : { detail: 'it did not say why' }) });
+      this.#meant = false;
+    }
+    if (running === null) return;
+    this.#note('started', { pid: running.pid });
+    this.#note('ready', { pid: running.pid, detail: `${running.daemon}, container ${running.container.slice(0, 12)}` });
+    this.#o.onRunning();
+  }
+
+  #note(state: Extract<EventBody, { type: 'node' }>['state'], more: Partial<Extract<EventBody, { type: 'node' }>>): void {
+    this.#o.emit({ type: 'node', name: this.name, role: 'gateway', state, ...more }, watchPeriodUs);
+  }
+
+  async #until(reached: () => boolean, timeoutMs: number, code: string, problem: string): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (!reached()) {
+      if (Date.now() >= deadline) throw infraError(code, `${this.name}: ${problem} within ${timeoutMs / 1_000} s`);
+      await sleep(pollMs);
+    }
+  }
+}

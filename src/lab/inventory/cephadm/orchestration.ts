@@ -1,0 +1,74 @@
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { infraError } from '../../../util/errors.js';
+import { CephadmService } from '../../cephadm/cephadm-service.js';
+import type { HostNames } from '../../cephadm/names.js';
+import type { Changes } from '../changes.js';
+import { cephCommand } from '../commands.js';
+import { withRole, type Inventory } from '../file.js';
+import { hostNamedRoute, type HostConnections } from '../hosts.js';
+import { cephadmHostOf, containerNameOf, restoreService, serviceOf } from './commands.js';
+import type { CephadmGateway } from './gateway.js';
+
+/** Names of an inventory's gateways, and of their hosts at cephadm. */
+export function hostNamesOf(inventory: Inventory): HostNames {
+  const gateways = withRole(inventory, 'gateway');
+  return {
+    hostOf: (gateway) => cephadmHostOf(gateways.find(({ name }) => name === gateway)!),
+    gatewayOn: (host) => gateways.find((gateway) => cephadmHostOf(gateway) === host)?.name,
+  };
+}
+
+const specificationSchema = z.looseObject({ service_type: z.literal('nvmeof'), placement: z.looseObject({}).optional() });
+
+/** The specification with these hosts as its placement, whatever that was. */
+export function placedOn(specification: string, hosts: readonly string[]): string {
+  const data = specificationSchema.parse(parse(specification));
+  return stringify({ ...data, placement: { hosts: [...hosts] } });
+}
+
+export interface OrchestrationOptions {
+  inventory: Inventory;
+  connections: HostConnections;
+  changes: Changes;
+  /** As cephadm had exported it before anything was done to it. */
+  specification: string;
+  /** `nvme-gw show` of the group, with cephadm's ids. */
+  show: () => Promise<string>;
+  gateway: (name: string) => CephadmGateway;
+}
+
+/** Words of `ceph` after which nothing is different. */
+const looks = /^(orch ps|orch ls|log last)\b/;
+const cephMaxMs = 180_000;
+
+/** cephadm of a cluster that somebody else has made. Before the first order it is noted how the service gets back to what it was. */
+export function orchestrate({ inventory, connections, changes, specification, show, gateway }: OrchestrationOptions): CephadmService {
+  const { admin } = inventory.cluster;
+  let noted = false;
+  const run = async (host: string, command: string, input?: string): Promise<string> => (await connections.run(host, hostNamedRoute(inventory, host), command, { timeoutMs: cephMaxMs, ...(input === undefined ? {} : { input }) })).stdout;
+  const hosts = withRole(inventory, 'gateway').map((each) => cephadmHostOf(each));
+  return new CephadmService({
+    service: serviceOf(inventory), names: hostNamesOf(inventory), show, gateway, containerName: containerNameOf(inventory),
+    // With all hosts it is the owner's own, word for word.
+    specification: (placed) => (hosts.every((host) => placed.includes(host)) ? specification : placedOn(specification, placed)),
+    ceph: (words, input) => {
+      if (!noted && !looks.test(words)) {
+        changes.note(admin, `service ${serviceOf(inventory)} handled by cephadm`, restoreService(inventory, specification));
+        noted = true;
+      }
+      return run(admin, cephCommand(inventory, words), input);
+    },
+    onHost: (name, command) => run(name, command),
+  });
+}
+
+/** Throws for what is no specification of such a service. */
+export function checkSpecification(inventory: Inventory, text: string): string {
+  try {
+    specificationSchema.parse(parse(text));
+    return text;
+  } catch (error) {
+    throw infraError('GATEWAY_SERVICE', `cephadm has no service ${serviceOf(inventory)}`, { hint: 'gateways.service names it: `ceph orch ls nvmeof`', details: text.split('\n').slice(0, 5), cause: error });
+  }
+}
