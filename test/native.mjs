@@ -20,6 +20,8 @@ if (!isBrief) {
   count('doctor, Linux hosts', verdictOf(pathproof('doctor', '--lab', 'native-linux', '--fix')));
   runSuites('native-linux', ['smoke', 'failover']);
 }
+const existing = isBrief ? undefined : spawnSync('npx', ['vitest', 'run', 'src/lab/inventory/cephadm/cephadm.lab.test.ts'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, PATHPROOF_NATIVE: '1' } });
+if (existing !== undefined) count('an inventory of gateways that cephadm has deployed', verdictOf(existing.status === 0));
 count('lab down', verdictOf(pathproof('lab', 'down')));
 console.log(`native lab in ${seconds()} s`);
 finish();

@@ -30,8 +30,10 @@ function accept(words: readonly string[]): void {
   program.parse(words, { from: 'user' });
 }
 
+const inventories = ['inventory.yaml', 'ceph-nvmeof.yaml'];
+
 describe('examples of nightlies', () => {
-  it.each(readdirSync(dir).filter((name) => !name.endsWith('.timer') && name !== 'inventory.yaml'))('%s calls pathproof with options that it has', (name) => {
+  it.each(readdirSync(dir).filter((name) => !name.endsWith('.timer') && !inventories.includes(name)))('%s calls pathproof with options that it has', (name) => {
     const calls = callsIn(read(name));
     expect(calls.some(([command]) => command === 'run')).toBe(true);
     expect(calls.some(([command, sub]) => command === 'lab' && sub === 'heal')).toBe(true);
@@ -46,6 +48,7 @@ describe('examples of nightlies', () => {
 
   it('have an inventory and YAML files that are sound', () => {
     expect(parseInventory(read('inventory.yaml'), 'inventory.yaml').allow).toEqual(['kill', 'powerOff', 'network']);
+    expect(parseInventory(read('ceph-nvmeof.yaml'), 'ceph-nvmeof.yaml').gateways.kind).toBe('ceph-nvmeof');
     for (const name of ['github-workflow.yml', 'teuthology.yaml']) expect(parse(read(name))).toBeTypeOf('object');
   });
 });

@@ -16,6 +16,7 @@ if (!wanted) console.log('skipped: namespaces and virtual machines are made only
 
 const bringUpMaxMs = 20 * 60_000;
 const runMaxMs = 15 * 60_000;
+const suiteMaxMs = 40 * 60_000;
 
 /** Hosts of the native lab whose gateways cephadm has deployed, and a Linux machine, reached by an ssh_config: no harness has a program in the gateways. */
 describe.skipIf(!wanted)('an inventory of gateways that cephadm has deployed', () => {
@@ -78,8 +79,8 @@ ${topology.namespaces.map(({ nsid, uuid, nguid, image, anaGroup, blocks, blockSi
     expect(code, out).toBe(0);
     expect(out).toMatch(/✓ image image1 may be overwritten: nothing was ever written to it/);
     await expectUntouched();
-    // Somebody else has it open, too.
-    await foreign.on('ceph', `podman exec -d foreign-cli sh -c 'echo $$ >/tmp/watcher; exec rbd watch ${plan.topology.pool}/image1'`);
+    // Somebody else has it open, too: until its standard input says something.
+    await foreign.on('ceph', `podman exec -d foreign-cli sh -c 'sleep 600 | rbd watch ${plan.topology.pool}/image1 & echo $! >/tmp/watcher; wait'`);
     await expect.poll(async () => (await pathproofProcess(['inventory', 'check', file])).out, { timeout: 60_000 }).toMatch(/✗ image image1 must not be overwritten: somebody has it open: \S+$/m);
     await foreign.on('ceph', 'podman exec foreign-cli sh -c "kill \\$(cat /tmp/watcher)"');
     // The watch of a client that was killed stays for half a minute (osd_client_watch_timeout).
@@ -128,6 +129,12 @@ ${topology.namespaces.map(({ nsid, uuid, nguid, image, anaGroup, blocks, blockSi
     await expectUntouched();
     expect((await pathproofProcess(['lab', 'heal', '--inventory', file])).out).toMatch(/nothing is left to be undone/);
   }, runMaxMs);
+
+  it('passes the suite of what an administrator does by cephadm', async () => {
+    const { code, out } = await run(['cephadm', '--results', join(dir, 'cephadm')]);
+    expect(code, out).toBe(0);
+    await expectUntouched();
+  }, suiteMaxMs);
 
   it('is refused where a namespace is not the image that the inventory says it is', async () => {
     const [first, second] = plan.topology.namespaces;
