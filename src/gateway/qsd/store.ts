@@ -49,6 +49,7 @@ export interface QsdStore {
 }
 
 const openMaxDefaultMs = 330_000;
+const askedAtOnce = 16;
 /** Between two looks at the epochs while one is waited for, milliseconds. */
 const lookMs = 20;
 /** Between two probes of one client, milliseconds: an OSD that has not got the map itself yet will have it soon. */
@@ -87,7 +88,10 @@ export async function openQsdStore(options: QsdStoreOptions): Promise<QsdStore> 
 async function identifyAll(dir: string): Promise<RadosClient[]> {
   const sockets = readdirSync(dir).filter((name) => name.endsWith('.asok'));
   try {
-    return await Promise.all(sockets.map((name) => RadosClient.identify(join(dir, name))));
+    const clients: RadosClient[] = [];
+    // A few at a time: each has a limit for its answer, and there may be hundreds.
+    for (let at = 0; at < sockets.length; at += askedAtOnce) clients.push(...await Promise.all(sockets.slice(at, at + askedAtOnce).map((name) => RadosClient.identify(join(dir, name)))));
+    return clients;
   } catch (error) {
     throw infraError('QSD_CLIENT', `which RADOS clients do the I/O is not known: ${messageOf(error)}`, { hint: 'the admin socket of librados must have "messenger dump": Ceph 20 and later' });
   }

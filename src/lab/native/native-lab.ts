@@ -44,8 +44,9 @@ export interface NativeLabOptions extends LabOptions {
   linux?: { image: LabImage; accel: Accel };
 }
 
-const attachMaxMs = 60_000;
-const servingMaxMs = 60_000;
+const startMaxMs = 60_000;
+/** Each image of each gateway is a client of its own (a dozen threads, a session with the monitor), and all are opened on the same processors. */
+const startMaxMsPerImage = 60;
 const monitorPeriodMs = 100;
 const storePeriodMs = 500;
 
@@ -182,7 +183,7 @@ export class NativeLab implements Lab {
   async #attachGateway(name: string, dir: string, fsid: string, machines: NativeMachines): Promise<void> {
     const host = machines.host(name);
     const gateway = new NativeGateway({
-      name, host, dir, fsid, runDir: join(dir, hostsFolder, name, 'run'), startMaxMs: attachMaxMs, boot: () => machines.boot(host),
+      name, host, dir, fsid, runDir: join(dir, hostsFolder, name, 'run'), startMaxMs: this.#startMaxMs, boot: () => machines.boot(host),
       onEvent: (event, errUs) => this.#o.sink(name, event, errUs),
       onClock: ({ shiftUs, errUs }) => this.#sink('harness', { type: 'clock', of: name, shiftUs, clockErrUs: errUs }),
       onAttached: ({ storeAddresses }) => {
@@ -193,9 +194,15 @@ export class NativeLab implements Lab {
     await gateway.attach();
   }
 
+  /** Until a gateway is reached, and until it serves. */
+  get #startMaxMs(): number {
+    const { gateways, namespaces } = this.#o.plan.topology;
+    return startMaxMs + startMaxMsPerImage * gateways.length * namespaces.length;
+  }
+
   /** Every gateway is AVAILABLE and ACTIVE for its own group, by the monitor's word. */
   async #untilServing(): Promise<void> {
-    const deadline = Date.now() + servingMaxMs;
+    const deadline = Date.now() + this.#startMaxMs;
     for (;;) {
       const shown = parseNvmeGwShow(await this.#show());
       const missing = this.#o.plan.topology.gateways.filter(({ name, anaGroup }) => {
@@ -203,7 +210,7 @@ export class NativeLab implements Lab {
         return view?.availability !== 'AVAILABLE' || view.states[String(anaGroup)] !== 'ACTIVE';
       });
       if (missing.length === 0) return;
-      if (Date.now() >= deadline) throw infraError('GATEWAY_START', `${missing.map(({ name, anaGroup }) => `${name} is not ACTIVE for group ${anaGroup}`).join(', ')} within ${servingMaxMs / 1_000} s`, { details: shown.gateways.map((view) => JSON.stringify(view)) });
+      if (Date.now() >= deadline) throw infraError('GATEWAY_START', `${missing.map(({ name, anaGroup }) => `${name} is not ACTIVE for group ${anaGroup}`).join(', ')} within ${this.#startMaxMs / 1_000} s`, { details: shown.gateways.map((view) => JSON.stringify(view)) });
       await sleep(200);
     }
   }

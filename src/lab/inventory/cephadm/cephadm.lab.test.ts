@@ -84,7 +84,7 @@ ${topology.namespaces.map(({ nsid, uuid, nguid, image, anaGroup, blocks, blockSi
     await expect.poll(async () => (await pathproofProcess(['inventory', 'check', file])).out, { timeout: 60_000 }).toMatch(/✗ image image1 must not be overwritten: somebody has it open: \S+$/m);
     await foreign.on('ceph', 'podman exec foreign-cli sh -c "kill \\$(cat /tmp/watcher)"');
     // The watch of a client that was killed stays for half a minute (osd_client_watch_timeout).
-    await expect.poll(async () => (await pathproofProcess(['inventory', 'check', file])).code, { timeout: 60_000 }).toBe(0);
+    await expect.poll(async () => (await pathproofProcess(['inventory', 'check', file])).code, { timeout: 120_000 }).toBe(0);
   }, 600_000);
 
   it('passes smoke, runs what the dry run had shown, and is left as it was', async () => {

@@ -6,7 +6,7 @@ import { HostLimit } from '../../../initiator/userspace/limits.js';
 import { ConnectionLost } from '../../../initiator/userspace/loss.js';
 import { Session } from '../../../initiator/userspace/session.js';
 import type { AnaLog } from '../../../nvme/index.js';
-import { sleep } from '../../../util/clock.js';
+import { nowUs, sleep } from '../../../util/clock.js';
 
 export interface TargetWordOptions {
   gateway: string;
@@ -17,7 +17,8 @@ export interface TargetWordOptions {
   listener: string;
   /** Makes a unix socket of this machine that leads to the listener, through the gateway's own host; resolves to its path. */
   open: () => Promise<string>;
-  emit: (event: EventBody) => void;
+  /** `errUs`: the state was that at some time within so many microseconds before. */
+  emit: (event: EventBody, errUs: number) => void;
   periodMs?: number;
 }
 
@@ -56,13 +57,14 @@ export class TargetWord {
   async #run(): Promise<void> {
     let socketPath: string | undefined;
     while (!this.#stopped) {
+      const triedUs = nowUs();
       try {
         socketPath ??= await this.#o.open();
         await this.#listen(socketPath);
       } catch (error) {
         if (this.#stopped) return;
         const reason = error instanceof ConnectionLost ? error.reason : undefined;
-        if (reason !== undefined && refusals.includes(reason)) this.#tell({}, 0, false);
+        if (reason !== undefined && refusals.includes(reason)) this.#tell({}, 0, false, nowUs() - triedUs);
         // Whoever led there is gone, too.
         else if (reason !== 'connect-timeout') socketPath = undefined;
       }
@@ -88,7 +90,9 @@ export class TargetWord {
     }
     try {
       while (!this.#stopped && !session.closed) {
-        this.#tellLog(await session.readAnaLog());
+        const askedUs = nowUs();
+        const log = await session.readAnaLog();
+        this.#tellLog(log, nowUs() - askedUs);
         await sleep(periodMs);
       }
     } catch {
@@ -101,17 +105,17 @@ export class TargetWord {
     }
   }
 
-  #tellLog({ groups }: AnaLog): void {
-    this.#tell(Object.fromEntries(groups.map(({ id, state }) => [String(id), state])), groups.reduce((sum, { nsids }) => sum + nsids.length, 0), true);
+  #tellLog({ groups }: AnaLog, errUs: number): void {
+    this.#tell(Object.fromEntries(groups.map(({ id, state }) => [String(id), state])), groups.reduce((sum, { nsids }) => sum + nsids.length, 0), true, errUs);
   }
 
-  #tell(ana: Record<string, AnaStateName>, namespaces: number, serving: boolean): void {
+  #tell(ana: Record<string, AnaStateName>, namespaces: number, serving: boolean, errUs: number): void {
     const { gateway, listener, emit } = this.#o;
     const text = JSON.stringify([ana, namespaces, serving]);
     if (text === this.#told && Date.now() - this.#toldMs < repeatMs) return;
     this.#told = text;
     this.#toldMs = Date.now();
-    emit({ type: 'gw.state', gateway, ana, listeners: serving ? [listener] : [], namespaces, serving });
+    emit({ type: 'gw.state', gateway, ana, listeners: serving ? [listener] : [], namespaces, serving }, errUs);
   }
 }
 
