@@ -8,6 +8,7 @@ import { nbdBackend } from '../nbd/backend.js';
 import { NbdClient } from '../nbd/client.js';
 import { StorageDaemon, type ExportedDevice } from './daemon.js';
 import { RadosClient } from './rados-client.js';
+import { aFewAtOnce, neighbours } from './turns.js';
 import { rbdDevices, writeRbdConf, type RbdCluster } from './rbd-devices.js';
 
 export interface QsdImage {
@@ -49,6 +50,7 @@ export interface QsdStore {
 }
 
 const openMaxDefaultMs = 330_000;
+/** There may be hundreds of clients: no more of them are asked at the same time than can answer within their limits. */
 const askedAtOnce = 16;
 /** Between two looks at the epochs while one is waited for, milliseconds. */
 const lookMs = 20;
@@ -89,8 +91,7 @@ async function identifyAll(dir: string): Promise<RadosClient[]> {
   const sockets = readdirSync(dir).filter((name) => name.endsWith('.asok'));
   try {
     const clients: RadosClient[] = [];
-    // A few at a time: each has a limit for its answer, and there may be hundreds.
-    for (let at = 0; at < sockets.length; at += askedAtOnce) clients.push(...await Promise.all(sockets.slice(at, at + askedAtOnce).map((name) => RadosClient.identify(join(dir, name)))));
+    await aFewAtOnce(sockets, askedAtOnce, async (name) => void clients.push(await RadosClient.identify(join(dir, name))));
     return clients;
   } catch (error) {
     throw infraError('QSD_CLIENT', `which RADOS clients do the I/O is not known: ${messageOf(error)}`, { hint: 'the admin socket of librados must have "messenger dump": Ceph 20 and later' });
@@ -169,7 +170,7 @@ class OpenedStore implements QsdStore {
    * gets an operation of a client with an older map sends it the newer one: hence the reads.
    */
   async waitForEpoch(epoch: number): Promise<void> {
-    await Promise.all([...this.#opened.values()].map(async (each) => {
+    await aFewAtOnce([...this.#opened.values()], askedAtOnce, async (each) => {
       let probeAtMs = 0;
       while (each.client.epoch < epoch) {
         if (this.#closed.signal.aborted) throw new Error(`closed while waiting for osdmap epoch ${epoch}`);
@@ -180,7 +181,7 @@ class OpenedStore implements QsdStore {
         await each.client.askEpoch().catch(() => undefined);
         if (each.client.epoch < epoch) await sleep(lookMs, this.#closed.signal);
       }
-    }));
+    });
   }
 
   onFenced(listener: () => void): void {
@@ -209,12 +210,17 @@ class OpenedStore implements QsdStore {
     }
   }
 
+  /**
+   * Neighbours in the order of the images, each time the next ones: a monitor that blocklists does so with all clients of an ANA group, and
+   * among neighbours there are some of each group.
+   */
   async #probeIdle(): Promise<void> {
     const { signal } = this.#closed;
-    for (;;) {
+    const all = [...this.#opened.values()];
+    for (let at = 0; ; at = (at + askedAtOnce) % all.length) {
       await sleep(idleProbeMs, signal);
       if (signal.aborted) return;
-      await Promise.all([...this.#opened.values()].map(async (each) => {
+      await Promise.all(neighbours(all, at, askedAtOnce).map(async (each) => {
         void this.#probe(each);
         await each.client.askEpoch().catch(() => undefined);
       }));
