@@ -46,6 +46,7 @@ class HollowLab {
   readonly monitor = { command: (c: Record<string, unknown>) => this.#note(String(c['prefix'])).then(() => ({ code: 0, status: '', output: '' })) };
   /** Whatever it is told, everything stays as it was. */
   readonly cephadm = {
+    hostOf: (gateway: string) => gateway,
     service: 'nvmeof.p.g', orch: (command: string) => this.#note(`orch ${command}`).then(() => ''), place: (names: readonly string[]) => this.#note(`place ${names.join()}`),
     daemons: () => Promise.resolve(['gw1', 'gw2'].map((host) => ({ name: `nvmeof.p.g.${host}.abc`, host, status: 'running' }))),
     gatewayIds: () => Promise.resolve(['gw1', 'gw2'].map((host, i) => ({ id: `client.nvmeof.p.g.${host}.abc`, host, anaGroup: i + 1, availability: 'AVAILABLE' }))),

@@ -3,7 +3,13 @@ import type { Plan } from '../../plan/types.js';
 import type { HostGuestConfig } from '../guest/host-config.js';
 import { setupPolicy, uuidForm } from '../qemu/design.js';
 import type { ClusterAccess } from '../qemu/lab/cluster.js';
+import { parseEndpoint } from '../qemu/network.js';
 import { hostNamed, withRole, type Inventory } from './file.js';
+
+/** Where a gateway is asked whether it reaches the store. */
+export function storeAddressOf({ cluster }: Inventory): string {
+  return cluster.osds[0] ?? parseEndpoint(cluster.mons[0]!).host;
+}
 
 /** As whom a gateway uses the cluster. */
 export function gatewayEntityOf(inventory: Inventory, name: string): string {

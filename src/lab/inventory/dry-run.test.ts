@@ -42,12 +42,13 @@ describe('a dry run', () => {
   it('shows what each fault does, and where', () => {
     expect(commandsOf(plannedCommands(inventory, [planOf('gateway.kill')]), 'fault')[0]).toBe('gw2: kill -KILL PID');
     expect(commandsOf(plannedCommands(inventory, [planOf('gateway.remove')]), 'fault')[0]).toBe('gw2: kill -TERM PID');
-    const [store, ...more] = commandsOf(plannedCommands(inventory, [planOf('partition.store')]), 'fault');
+    const [probe, store, ...more] = commandsOf(plannedCommands(inventory, [planOf('partition.store')]), 'fault');
+    expect(probe).toBe('gw2: ping -c 1 -W 1 192.0.2.31');
     expect(more).toEqual([]);
     expect(store).toMatch(/^gw2: /);
     expect(store).toContain('--on-active=900 nft delete table inet pathproof_gw2_store');
     expect(store).toContain('ip daddr { 192.0.2.31 } counter drop');
-    expect(commandsOf(plannedCommands(inventory, [planOf('partition.store-and-monitor')]), 'fault')).toHaveLength(2);
+    expect(commandsOf(plannedCommands(inventory, [planOf('partition.store-and-monitor')]), 'fault')).toHaveLength(3);
     const [host] = commandsOf(plannedCommands(inventory, [planOf('partition.host')]), 'fault');
     expect(host).toMatch(/^host1: /);
     expect(host).toContain('ip saddr { 192.0.2.102 } tcp sport 4420 counter drop');

@@ -2,12 +2,15 @@ import { namespacesOf } from '../../plan/hosts.js';
 import type { Plan, PlanStep } from '../../plan/types.js';
 import { hostJournalPath } from '../guest/host-config.js';
 import { nodeLogScript } from '../qemu/lab/node-logs.js';
+import { pingCommand } from '../qemu/lab/qemu-gateway.js';
+import { parseEndpoint } from '../qemu/network.js';
 import { installedFiles, programExitCommand, programStartCommand } from '../qemu/programs.js';
 import { uploadCommand } from '../ssh/connection.js';
 import { cephadmOrders } from '../../fault/cephadm-specs.js';
 import { cephadmHostOf, containerNameOf, exportSpecification, killGateway, restoreService, serviceOf, startGateway, watchersCommand } from './cephadm/commands.js';
 import { watchCommand } from './cephadm/gateway-watch.js';
 import { clockCommand } from './check.js';
+import { storeAddressOf } from './configs.js';
 import { cephCommand, createGateway, cutLink, keepParameters, keyringCommand, linksOf, loadModules, markScratch, removeGateway, removeHost, stampBytes, zeroNamespace, type Change } from './commands.js';
 import { factsScript } from './facts.js';
 import { allows, hasExistingGateways, hostNamed, withRole, type Inventory } from './file.js';
@@ -142,7 +145,10 @@ function faultCommands(inventory: Inventory, plan: Plan, { fault, target }: Extr
     default:
       linkCommands(inventory, plan, { fault, target }, when, say);
       // A gateway that was cut off may have ended itself; it is started again as soon as the cluster can be reached.
-      if (when === 'heal' && linksOf(plan, fault, target).length > 0) start();
+      if (when === 'heal' && linksOf(plan, fault, target).length > 0) {
+        for (const mon of inventory.cluster.mons) say(when, target, `${fault}: does it reach the monitors before it is started again`, pingCommand(parseEndpoint(mon).host));
+        start();
+      }
   }
 }
 
@@ -188,6 +194,7 @@ function powerCommands(inventory: Inventory, fault: string, target: string, when
 }
 
 function linkCommands(inventory: Inventory, plan: Plan, { fault, target }: Fault, when: 'fault' | 'heal', say: Say): void {
+  if (fault.startsWith('partition.store')) say(when, target, `${fault}: does it reach the store, again and again`, pingCommand(storeAddressOf(inventory)));
   for (const link of linksOf(plan, fault, target)) {
     const { host, what, command, undo } = cutLink(inventory, link, 'both');
     say(when, host, when === 'fault' ? what : `link ${link} healed`, when === 'fault' ? command : undo);

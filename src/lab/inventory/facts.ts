@@ -34,7 +34,7 @@ export interface HostFacts {
 }
 
 /** Programs that the commands of a run call, by role. */
-const tools = { gateway: ['dmsetup', 'flock', 'setsid', 'ping', 'modprobe'], existingGateway: ['python3', 'podman', 'systemctl'], host: ['blkdiscard', 'pgrep', 'setsid', 'modprobe'], ceph: [] } as const;
+const tools = { gateway: ['dmsetup', 'flock', 'setsid', 'ping', 'modprobe'], existingGateway: ['python3', 'podman', 'systemctl', 'ping'], host: ['blkdiscard', 'pgrep', 'setsid', 'modprobe'], ceph: [] } as const;
 
 const modules = [...new Set([...gatewayModules, ...hostModules])];
 

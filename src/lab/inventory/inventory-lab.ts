@@ -26,7 +26,7 @@ import { StoreClients } from './cephadm/store-clients.js';
 import type { Changes } from './changes.js';
 import type { InventoryCheck } from './check.js';
 import { createGateway, loadModules, stampBytes, zeroNamespace } from './commands.js';
-import { gatewayConfig } from './configs.js';
+import { gatewayConfig, storeAddressOf } from './configs.js';
 import { hostNamed, withRole, type Inventory } from './file.js';
 import { hostNamedRoute, type HostConnections } from './hosts.js';
 import type { UndoEntry } from './journal.js';
@@ -187,7 +187,7 @@ export class InventoryLab implements Lab {
     const monitorAddresses = inventory.cluster.mons.map((mon) => parseEndpoint(mon).host);
     return new QemuGateway({
       name, vm: machine, boot: () => machine.boot(), programs, config: gatewayConfig(inventory, this.#o.plan, name, access, secrets.get(name)),
-      storeAddress: inventory.cluster.osds[0] ?? monitorAddresses[0]!, monitorAddresses, dir: connections.dir, startMaxMs: attachMaxMs,
+      storeAddress: storeAddressOf(inventory), monitorAddresses, dir: connections.dir, startMaxMs: attachMaxMs,
       onEvent: (event, errUs) => this.#onGatewayEvent(name, event, errUs), onClock: (clock) => this.#onClock(name, clock), onBroken: (reason) => this.#break(reason),
     });
   }
@@ -198,7 +198,7 @@ export class InventoryLab implements Lab {
     const machine = new InventoryMachine(host, connections.to(name, hostNamedRoute(inventory, name)), changes, connections);
     return new CephadmGateway({
       name, inventory, machine, changes, boot: () => machine.boot(), emit: (event, errUs) => this.#sink(name, event, errUs), listener: `${host.fabrics![0]!}:${inventory.gateways.port}`,
-      subNqn: topology.nqn, hostNqn: topology.hosts[0]!.hostNqn, dir: connections.dir, storeAddress: inventory.cluster.osds[0] ?? inventory.cluster.mons[0]!, onRunning: () => this.#clients?.expect(name),
+      subNqn: topology.nqn, hostNqn: topology.hosts[0]!.hostNqn, dir: connections.dir, storeAddress: storeAddressOf(inventory), onRunning: () => this.#clients?.expect(name),
     });
   }
 

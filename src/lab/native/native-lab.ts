@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import type { Ability } from '../../fault/specs.js';
 import type { EventBody, NodeEvent } from '../../history/events.js';
 import { journalFileName } from '../../history/journal-source.js';
-import { MonitorWatch } from '../../observe/monitor-watch.js';
 import { labAbilities } from '../../plan/lab-abilities.js';
 import type { Plan } from '../../plan/types.js';
 import { sleep } from '../../util/clock.js';
 import { infraError, messageOf, PathproofError } from '../../util/errors.js';
 import { parseNvmeGwShow } from '../../monitor/show-parser.js';
 import { CephadmService } from '../cephadm/cephadm-service.js';
-import { sameNames, withPlanNames } from '../cephadm/names.js';
+import { sameNames } from '../cephadm/names.js';
+import { PlanNamedCluster } from '../cephadm/plan-named-cluster.js';
 import { LoopbackHost } from '../loopback/host-node.js';
 import { MemberProcess } from '../loopback/member-process.js';
 import { removeMachineParts } from '../machine-parts.js';
@@ -19,7 +19,8 @@ import type { LabOptions } from '../provider.js';
 import type { Accel } from '../qemu/accel.js';
 import type { LabImage } from '../qemu/image/image.js';
 import { ClusterSession } from '../qemu/lab/cluster.js';
-import { storeStateOf, StoreWatch } from '../qemu/lab/store-watch.js';
+import { ClusterWatch } from '../qemu/lab/cluster-watch.js';
+import { storeStateOf } from '../qemu/lab/store-watch.js';
 import { addressOf } from '../qemu/network.js';
 import { LabRegistration } from '../registry.js';
 import type { HostNode, Lab, MonitorNode, Product, StoreNode } from '../types.js';
@@ -71,12 +72,13 @@ export class NativeLab implements Lab {
   #machines: NativeMachines | undefined;
   #cephadm: CephadmService | undefined;
   #session: ClusterSession | undefined;
+  /** The same with the plan's names. */
+  #cluster: PlanNamedCluster | undefined;
   #registration: LabRegistration | undefined;
   #dir: string | undefined;
   readonly #members: MemberProcess[] = [];
   #linuxHosts: LinuxHosts | undefined;
-  #monitorWatch: MonitorWatch | undefined;
-  #storeWatch: StoreWatch | undefined;
+  #watch: ClusterWatch | undefined;
   #breakLab: (reason: string) => void = () => undefined;
   #down: Promise<void> | undefined;
 
@@ -127,10 +129,11 @@ export class NativeLab implements Lab {
       await cluster.untilReady();
       const relays = new Relays(machines.programGroup('relay'), () => machines.host(cephHost).pid!);
       this.#session = await ClusterSession.open(relays, dir, access);
+      this.#cluster = new PlanNamedCluster(this.#session, serviceName(spec));
 
       progress('gateways, deployed by cephadm');
       this.#cephadm = new CephadmService({
-        service: serviceName(spec), names: sameNames, specification: (hosts) => gatewayServiceYaml(spec, hosts), show: () => this.#rawShow(), containerName: 'nvmeof',
+        service: serviceName(spec), names: sameNames, specification: (hosts) => gatewayServiceYaml(spec, hosts), show: () => this.#show(this.#up(this.#session)), containerName: 'nvmeof',
         ceph: (words, input) => cluster.ceph(words, input === undefined ? {} : { input }), onHost: async (name, command) => (await machines.host(name).exec(command)).stdout, gateway: (name) => this.gateways.get(name)!,
       });
       await installGatewayProgram(machines.programsDir);
@@ -187,7 +190,7 @@ export class NativeLab implements Lab {
       onEvent: (event, errUs) => this.#o.sink(name, event, errUs),
       onClock: ({ shiftUs, errUs }) => this.#sink('harness', { type: 'clock', of: name, shiftUs, clockErrUs: errUs }),
       onAttached: ({ storeAddresses }) => {
-        for (const address of Object.values(storeAddresses)) this.#storeWatch?.addClient(address, name);
+        for (const address of Object.values(storeAddresses)) this.#watch?.addClient(address, name);
       },
     });
     this.gateways.set(name, gateway);
@@ -253,36 +256,22 @@ export class NativeLab implements Lab {
   }
 
   #observe(): void {
-    const session = this.#up(this.#session);
-    const problem = (message: string): void => this.#sink('harness', { type: 'log', level: 'warn', message });
-    this.#storeWatch = new StoreWatch({
-      blocklist: () => session.must({ prefix: 'osd blocklist ls', format: 'json' }), osdStat: () => session.must({ prefix: 'osd stat', format: 'json' }),
-      periodMs: storePeriodMs, onError: problem, emit: (event) => this.#sink('store', event),
+    this.#watch = new ClusterWatch({
+      plan: this.#o.plan, cluster: this.#up(this.#cluster), gateways: new Map(), periodMs: { monitor: monitorPeriodMs, store: storePeriodMs }, sink: (node, event) => this.#sink(node, event),
     });
-    this.#monitorWatch = new MonitorWatch({
-      show: () => this.#show(), periodMs: monitorPeriodMs, onError: (error) => problem(`the monitor cannot be read: ${error.message}`),
-      emit: (event) => {
-        this.#sink('monitor', event);
-        if (event.type === 'mon.map') this.#storeWatch?.look();
-      },
-    });
-    for (const [name, { info }] of this.gateways) for (const address of Object.values(info?.storeAddresses ?? {})) this.#storeWatch.addClient(address, name);
+    for (const [name, { info }] of this.gateways) for (const address of Object.values(info?.storeAddresses ?? {})) this.#watch.addClient(address, name);
   }
 
-  async #show(): Promise<string> {
-    return withPlanNames(await this.#rawShow(), serviceName(this.#o.spec));
-  }
-
-  #rawShow(): Promise<string> {
+  async #show(cluster: Pick<ClusterSession, 'must'> = this.#up(this.#cluster)): Promise<string> {
     const { pool, group } = this.#o.spec;
-    return this.#up(this.#session).must({ prefix: 'nvme-gw show', pool, group, format: 'json' });
+    return cluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' });
   }
 
   async #takeDown(): Promise<void> {
     for (const gateway of this.gateways.values()) gateway.detach();
     await this.#linuxHosts?.end();
     await Promise.all(this.#members.map((member) => member.end().catch(() => undefined)));
-    await Promise.all([this.#monitorWatch?.stop(), this.#storeWatch?.stop()]);
+    await this.#watch?.stop();
     await this.#session?.close();
     if (this.#registration === undefined) return;
     await this.#machines?.collectLogs(join(this.#o.runDir, 'logs'));

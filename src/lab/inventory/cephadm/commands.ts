@@ -54,13 +54,13 @@ export function exportSpecification(inventory: Inventory): string {
 }
 
 /** How long cephadm may take until what it was told is so, seconds. */
-const settledS = 180;
+const usualSettledS = 180;
 
 /**
  * Brings the service back to what it was, whatever cephadm was told of it and of its gateways' hosts meanwhile: the specification
  * as it was exported, no host drained or in maintenance, and a gateway that runs on each. Fails where that does not come about.
  */
-export function restoreService(inventory: Inventory, specification: string): string {
+export function restoreService(inventory: Inventory, specification: string, settledS = usualSettledS): string {
   const service = serviceOf(inventory);
   const hosts = withRole(inventory, 'gateway').map((host) => cephadmHostOf(host));
   const ceph = (words: string): string => cephCommand(inventory, words);

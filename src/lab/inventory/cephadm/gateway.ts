@@ -2,6 +2,7 @@ import type { EventBody } from '../../../history/events.js';
 import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
 import type { GatewayMachine } from '../../machine.js';
+import { pingCommand } from '../../qemu/lab/qemu-gateway.js';
 import type { SshConnection } from '../../ssh/connection.js';
 import type { GatewayNode } from '../../types.js';
 import type { Changes } from '../changes.js';
@@ -27,7 +28,7 @@ export interface CephadmGatewayOptions {
   hostNqn: string;
   /** Folder for a socket; short. */
   dir: string;
-  /** `address:port` of something of the store's. */
+  /** Of something of the store's. */
   storeAddress: string;
   /** It has begun to run. */
   onRunning: () => void;
@@ -122,8 +123,7 @@ export class CephadmGateway implements GatewayNode {
 
   async reachesStore(): Promise<boolean> {
     if (!this.powered()) return false;
-    const [, host, port] = /^(.*):(\d+)$/.exec(this.#o.storeAddress)!;
-    return (await this.#ssh.exec(`python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)' ${host} ${port}`, { okCodes: 'any' })).exitCode === 0;
+    return (await this.#ssh.exec(pingCommand(this.#o.storeAddress), { okCodes: 'any' })).exitCode === 0;
   }
 
   listeners(): Promise<string[]> {

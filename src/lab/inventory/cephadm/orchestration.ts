@@ -23,8 +23,10 @@ const specificationSchema = z.looseObject({ service_type: z.literal('nvmeof'), p
 
 /** The specification with these hosts as its placement, whatever that was. */
 export function placedOn(specification: string, hosts: readonly string[]): string {
-  const data = specificationSchema.parse(parse(specification));
-  return stringify({ ...data, placement: { hosts: [...hosts] } });
+  const data: unknown = parse(specification);
+  // zod gives the fields another order; here its owner should find his own again.
+  specificationSchema.parse(data);
+  return stringify({ ...(data as object), placement: { hosts: [...hosts] } });
 }
 
 export interface OrchestrationOptions {

@@ -13,6 +13,8 @@ export interface ClusterWatchOptions {
   cluster: Pick<ClusterSession, 'must'>;
   gateways: ReadonlyMap<string, { readonly member?: { readonly info: unknown } | undefined }>;
   sink: (node: 'store' | 'monitor' | 'harness', event: EventBody) => void;
+  /** How often each is asked, milliseconds. Default: what emulated processors can answer. */
+  periodMs?: { monitor: number; store: number };
 }
 
 /** What a real cluster says of gateways and fencing, asked again and again for as long as a run lasts. */
@@ -20,17 +22,17 @@ export class ClusterWatch {
   readonly #store: StoreWatch;
   readonly #monitor: MonitorWatch;
 
-  constructor({ plan, cluster, gateways, sink }: ClusterWatchOptions) {
+  constructor({ plan, cluster, gateways, sink, periodMs = { monitor: monitorPeriodMs, store: storePeriodMs } }: ClusterWatchOptions) {
     const { pool, group } = plan.topology;
     const problem = (message: string): void => sink('harness', { type: 'log', level: 'warn', message });
     this.#store = new StoreWatch({
       blocklist: () => cluster.must({ prefix: 'osd blocklist ls', format: 'json' }),
       osdStat: () => cluster.must({ prefix: 'osd stat', format: 'json' }),
-      periodMs: storePeriodMs, onError: problem, emit: (event) => sink('store', event),
+      periodMs: periodMs.store, onError: problem, emit: (event) => sink('store', event),
     });
     this.#monitor = new MonitorWatch({
       show: () => cluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' }),
-      periodMs: monitorPeriodMs, onError: (error) => problem(`the monitor cannot be read: ${error.message}`),
+      periodMs: periodMs.monitor, onError: (error) => problem(`the monitor cannot be read: ${error.message}`),
       emit: (event) => {
         sink('monitor', event);
         // What the monitor has just decided, it has written to the OSD map before.

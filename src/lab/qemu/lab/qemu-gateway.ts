@@ -167,6 +167,11 @@ export class QemuGateway extends AttachedGateway implements GatewayNode {
 
   async #reaches(address: string): Promise<boolean> {
     if (!this.powered()) return false;
-    return (await this.#o.vm.ssh.exec(`ping -c 1 -W 1 ${address}`, { okCodes: 'any' })).exitCode === 0;
+    return (await this.#o.vm.ssh.exec(pingCommand(address), { okCodes: 'any' })).exitCode === 0;
   }
+}
+
+/** Can an address be reached? It is asked on the gateway's machine. */
+export function pingCommand(address: string): string {
+  return `ping -c 1 -W 1 ${address}`;
 }

@@ -1,24 +1,23 @@
-import type { CommandReply } from '../../../monitor/client.js';
-import { infraError } from '../../../util/errors.js';
-import { withPlanNames } from '../../cephadm/names.js';
-import type { ClusterSession } from '../../qemu/lab/cluster.js';
-import type { Inventory } from '../file.js';
-import { serviceOf } from './commands.js';
-import { hostNamesOf } from './orchestration.js';
+import type { CommandReply } from '../../monitor/client.js';
+import { infraError } from '../../util/errors.js';
+import type { ClusterSession } from '../qemu/lab/cluster.js';
+import { sameNames, withPlanNames, type HostNames } from './names.js';
 
 /** A cluster whose gateways cephadm has named: `nvme-gw show` answers with the plan's names, all else as it is. */
 export class PlanNamedCluster {
   readonly #cluster: Pick<ClusterSession, 'command' | 'close'>;
-  readonly #inventory: Inventory;
+  readonly #service: string;
+  readonly #names: HostNames;
 
-  constructor(cluster: Pick<ClusterSession, 'command' | 'close'>, inventory: Inventory) {
+  constructor(cluster: Pick<ClusterSession, 'command' | 'close'>, service: string, names: HostNames = sameNames) {
     this.#cluster = cluster;
-    this.#inventory = inventory;
+    this.#service = service;
+    this.#names = names;
   }
 
   async command(command: Record<string, unknown>): Promise<CommandReply> {
     const reply = await this.#cluster.command(command);
-    return command['prefix'] === 'nvme-gw show' ? { ...reply, output: withPlanNames(reply.output, serviceOf(this.#inventory), hostNamesOf(this.#inventory)) } : reply;
+    return command['prefix'] === 'nvme-gw show' ? { ...reply, output: withPlanNames(reply.output, this.#service, this.#names) } : reply;
   }
 
   /** The output of a command that must succeed. */
