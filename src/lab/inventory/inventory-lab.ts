@@ -59,6 +59,8 @@ export interface ExistingGateways {
   addresses: ReadonlyMap<string, string>;
   /** The service's, as cephadm has exported it; undefined: cephadm may not be told anything. */
   specification: string | undefined;
+  /** What is noted once for all runs of a command. */
+  noted: { service: boolean };
 }
 
 export interface InventoryLabOptions extends LabOptions { plan: Plan; prepared: () => PreparedHosts }
@@ -203,7 +205,7 @@ export class InventoryLab implements Lab {
   }
 
   /** cephadm, and the clients that the gateways have at the store. */
-  #useExisting({ inventory, connections, changes }: PreparedHosts, { rawCluster, addresses, specification }: ExistingGateways): void {
+  #useExisting({ inventory, connections, changes }: PreparedHosts, { rawCluster, addresses, specification, noted }: ExistingGateways): void {
     const { admin, pool, group } = inventory.cluster;
     const { namespaces } = this.#o.plan.topology;
     this.#clients = new StoreClients({
@@ -215,7 +217,7 @@ export class InventoryLab implements Lab {
     for (const name of this.gateways.keys()) this.#clients.expect(name);
     if (specification === undefined) return;
     const gateways = this.gateways as ReadonlyMap<string, CephadmGateway>;
-    this.#cephadm = orchestrate({ inventory, connections, changes, specification, show: () => rawCluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' }), gateway: (name) => gateways.get(name)! });
+    this.#cephadm = orchestrate({ inventory, connections, changes, noted, specification, show: () => rawCluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' }), gateway: (name) => gateways.get(name)! });
   }
 
   async #attachHost(name: string, ssh: ConstructorParameters<typeof InventoryMachine>[1], dir: string): Promise<void> {

@@ -103,7 +103,7 @@ export class InventoryProvider implements LabProvider {
         progress('', `${found.hosts.length} hosts and ${found.namespaces.length} images are ready`);
         const access = await clusterAccess(inventory, connections);
         const session = await ClusterSession.open(connections.to(inventory.cluster.admin, hostNamedRoute(inventory, inventory.cluster.admin)), connections.dir, access);
-        const existing = !hasExistingGateways(inventory) ? undefined : { rawCluster: session, addresses: gatewayAddresses(inventory, found.hosts), specification: await specificationOf(inventory, connections) };
+        const existing = !hasExistingGateways(inventory) ? undefined : { rawCluster: session, addresses: gatewayAddresses(inventory, found.hosts), specification: await specificationOf(inventory, connections), noted: { service: false } };
         cluster = existing === undefined ? session : new PlanNamedCluster(session, serviceOf(inventory), hostNamesOf(inventory));
         const secrets = existing === undefined ? await gatewaySecrets(inventory, plan, cluster, access) : new Map<string, string | undefined>();
         const programs = await GuestPrograms.bundle();

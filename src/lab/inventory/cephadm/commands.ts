@@ -53,8 +53,8 @@ export function exportSpecification(inventory: Inventory): string {
   return cephCommand(inventory, `orch ls --service_name ${serviceOf(inventory)} --export`);
 }
 
-/** How long cephadm may take until what it was told is so, seconds. */
-const usualSettledS = 180;
+/** How long cephadm may take until what it was told is so, seconds; less than an undo step may take (undo.ts). */
+const usualSettledS = 150;
 
 /**
  * Brings the service back to what it was, whatever cephadm was told of it and of its gateways' hosts meanwhile: the specification

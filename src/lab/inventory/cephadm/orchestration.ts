@@ -33,6 +33,8 @@ export interface OrchestrationOptions {
   inventory: Inventory;
   connections: HostConnections;
   changes: Changes;
+  /** Whether the way back has been noted already: one step is enough for all runs of a command. */
+  noted: { service: boolean };
   /** As cephadm had exported it before anything was done to it. */
   specification: string;
   /** `nvme-gw show` of the group, with cephadm's ids. */
@@ -45,9 +47,8 @@ const looks = /^(orch ps|orch ls|log last)\b/;
 const cephMaxMs = 180_000;
 
 /** cephadm of a cluster that somebody else has made. Before the first order it is noted how the service gets back to what it was. */
-export function orchestrate({ inventory, connections, changes, specification, show, gateway }: OrchestrationOptions): CephadmService {
+export function orchestrate({ inventory, connections, changes, noted, specification, show, gateway }: OrchestrationOptions): CephadmService {
   const { admin } = inventory.cluster;
-  let noted = false;
   const run = async (host: string, command: string, input?: string): Promise<string> => (await connections.run(host, hostNamedRoute(inventory, host), command, { timeoutMs: cephMaxMs, ...(input === undefined ? {} : { input }) })).stdout;
   const hosts = withRole(inventory, 'gateway').map((each) => cephadmHostOf(each));
   return new CephadmService({
@@ -55,9 +56,9 @@ export function orchestrate({ inventory, connections, changes, specification, sh
     // With all hosts it is the owner's own, word for word.
     specification: (placed) => (hosts.every((host) => placed.includes(host)) ? specification : placedOn(specification, placed)),
     ceph: (words, input) => {
-      if (!noted && !looks.test(words)) {
+      if (!noted.service && !looks.test(words)) {
         changes.note(admin, `service ${serviceOf(inventory)} handled by cephadm`, restoreService(inventory, specification));
-        noted = true;
+        noted.service = true;
       }
       return run(admin, cephCommand(inventory, words), input);
     },
