@@ -64,7 +64,8 @@ export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): P
     const { what, ...rest } = createGateway(inventory, name);
     change(admin, { what: `${what}, if the monitor does not know it yet`, ...rest });
   }
-  for (const { image } of inventory.namespaces) say('change', admin, `image ${image} is pathproof's from now on (stays)`, markScratch(inventory, image));
+  const mark = (): void => inventory.namespaces.forEach(({ image }) => say('change', admin, `image ${image} is pathproof's from now on (stays)`, markScratch(inventory, image)));
+  if (!existing) mark();
   for (const { name } of existing ? [] : withRole(inventory, 'gateway')) program(name, 'gateway', removeGateway(name));
   for (const { name } of withRole(inventory, 'host')) program(name, 'host', removeHost(name, plan.topology.nqn));
   for (const { name } of existing ? plan.topology.hosts : []) {
@@ -73,6 +74,7 @@ export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): P
       lookAtImage(image, (blocks * blockSize) / 1_048_576);
     }
   }
+  if (existing) mark();
 
   for (const each of plans) planRun(inventory, each, say);
   // Noted when cephadm is told something for the first time.

@@ -110,9 +110,15 @@ export class InventoryProvider implements LabProvider {
         const parts = { inventory, connections, changes: making, programs, access, cluster, secrets, found, takeCommands: () => commands.splice(0), key, journal, existing };
         if (existing === undefined) await createMissing(parts, plan, progress);
         else await checkGroups(cluster, plan);
-        for (const { image } of inventory.namespaces) await connections.run(inventory.cluster.admin, hostNamedRoute(inventory, inventory.cluster.admin), markScratch(inventory, image));
+        const mark = async (): Promise<void> => {
+          for (const { image } of inventory.namespaces) await connections.run(inventory.cluster.admin, hostNamedRoute(inventory, inventory.cluster.admin), markScratch(inventory, image));
+        };
+        if (existing === undefined) await mark();
         await this.#startPrograms(parts, plan, progress, signal);
-        if (existing !== undefined) progress('', await proveSameData(inventory, plan, connections));
+        if (existing !== undefined) {
+          progress('', await proveSameData(inventory, plan, connections));
+          await mark();
+        }
         return { ...parts, emulationFactor: inventory.accel === 'tcg' ? await emulationFactor(parts, plan) : 1 };
       })();
       work.catch(() => undefined);
