@@ -1,6 +1,6 @@
 import { infraError } from '../util/errors.js';
 import type { CephadmDaemon, CephadmNode } from '../lab/types.js';
-import { cephadmFaultNames, cephadmOrders, type CephadmFaultName, type CephadmOrder } from './cephadm-specs.js';
+import { cephadmFaultNames, cephadmOrders, orchWords, type CephadmFaultName, type CephadmOrder } from './cephadm-specs.js';
 import { gatewayOf, whenRunning, type Confirmation, type FaultContext, type FaultDriver } from './driver.js';
 import { askUntilSeen, hostLost, processRuns, recovered } from './observing.js';
 import { faultSpecs } from './specs.js';
@@ -142,7 +142,7 @@ async function obeyOne(context: FaultContext, cephadm: CephadmNode, order: Cepha
     await cephadm.place(placed);
     return order.place === 'all' ? `ceph orch apply with ${placed.join(', ')} in the placement` : `ceph orch apply without ${context.target} in the placement`;
   }
-  const command = order.replace(/\{(service|daemon|host)\}/g, (_, name: 'service' | 'daemon' | 'host') => names[name]);
+  const command = orchWords(order, names);
   await cephadm.orch(command);
   return `ceph orch ${command}`;
 }

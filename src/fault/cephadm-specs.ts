@@ -14,6 +14,11 @@ export type CephadmFaultName = (typeof cephadmFaultNames)[number];
  */
 export type CephadmOrder = string | { place: 'all' | 'others' } | { killContainer: true };
 
+/** The words of such an order, with what its names stand for. */
+export function orchWords(order: string, names: Readonly<Record<'service' | 'daemon' | 'host', string>>): string {
+  return order.replace(/\{(service|daemon|host)\}/g, (_, name: keyof typeof names) => names[name]);
+}
+
 /** What is done for each fault, and for its heal; none: nothing is left to heal. */
 export const cephadmOrders: Record<CephadmFaultName, { inject: readonly CephadmOrder[]; heal: readonly CephadmOrder[] }> = {
   'cephadm.remove': { inject: ['set-unmanaged {service}', 'daemon rm {daemon}'], heal: [{ place: 'all' }] },

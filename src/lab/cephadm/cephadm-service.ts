@@ -33,6 +33,23 @@ const pollMs = 200;
 const auditEntries = 1_000;
 const auditSchema = z.array(z.looseObject({ stamp: z.string(), message: z.string() }));
 
+/** Words of `ceph`: the service's daemons, as JSON. With `refresh` cephadm is told to look at the hosts; what it finds there is in a later answer. */
+export function daemonsWords(service: string, refresh: boolean): string {
+  return `orch ps --service_name ${service} ${refresh ? '--refresh ' : ''}-f json`;
+}
+
+/** Words of `ceph`: the last entries of the monitor's audit log, as JSON. */
+export const auditWords = `log last ${auditEntries} debug audit --format json`;
+
+/** Prints the ids of podman's containers that run and have this in their names. */
+export function containersCommand(name: string): string {
+  return `podman ps --quiet --no-trunc --filter name=${name}`;
+}
+
+export function killContainerCommand(container: string): string {
+  return `podman kill --signal KILL ${container}`;
+}
+
 /** The service of gateways that cephadm has deployed, as an administrator handles it: `ceph orch`, and podman on the hosts. */
 export class CephadmService implements CephadmNode {
   readonly service: string;
@@ -65,7 +82,7 @@ export class CephadmService implements CephadmNode {
   }
 
   async daemons(): Promise<CephadmDaemon[]> {
-    return (await this.#daemons('--refresh ')).flatMap(({ name, host, status, statusText }) => {
+    return (await this.#daemons(true)).flatMap(({ name, host, status, statusText }) => {
       const gateway = this.#o.names.gatewayOn(host);
       return gateway === undefined ? [] : [{ name, host: gateway, status: statusOf(status, statusText) }];
     });
@@ -80,16 +97,16 @@ export class CephadmService implements CephadmNode {
   }
 
   async containers(gateway: string): Promise<string[]> {
-    const text = await this.#o.onHost(gateway, `podman ps --quiet --no-trunc --filter name=${this.#o.containerName}`);
+    const text = await this.#o.onHost(gateway, containersCommand(this.#o.containerName));
     return text.split('\n').filter((line) => line !== '');
   }
 
   async killContainer(gateway: string, container: string): Promise<void> {
-    await this.#o.onHost(gateway, `podman kill --signal KILL ${container}`);
+    await this.#o.onHost(gateway, killContainerCommand(container));
   }
 
   async audit(): Promise<string[]> {
-    const entries = auditSchema.parse(JSON.parse(await this.#o.ceph(`log last ${auditEntries} debug audit --format json`)));
+    const entries = auditSchema.parse(JSON.parse(await this.#o.ceph(auditWords)));
     return entries.filter(({ message }) => /nvme-gw (create|delete)/.test(message)).map(({ stamp, message }) => `${stamp} ${message}`);
   }
 
@@ -105,9 +122,8 @@ export class CephadmService implements CephadmNode {
     await this.#o.ceph('orch apply -i -', this.#o.specification(gateways.map((name) => this.hostOf(name))));
   }
 
-  /** `refresh`: cephadm is told to look at the hosts; what it finds there is in a later answer. */
-  async #daemons(refresh: '--refresh ' | '' = ''): Promise<OrchDaemon[]> {
-    return parseOrchPs(await this.#o.ceph(`orch ps --service_name ${this.service} ${refresh}-f json`));
+  async #daemons(refresh = false): Promise<OrchDaemon[]> {
+    return parseOrchPs(await this.#o.ceph(daemonsWords(this.service, refresh)));
   }
 
   /** A daemon runs on each of these gateways' hosts, and the monitor knows its gateway. */

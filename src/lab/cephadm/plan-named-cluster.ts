@@ -1,6 +1,5 @@
 import type { CommandReply } from '../../monitor/client.js';
-import { infraError } from '../../util/errors.js';
-import type { ClusterSession } from '../qemu/lab/cluster.js';
+import { outputOf, type ClusterSession } from '../qemu/lab/cluster.js';
 import { sameNames, withPlanNames, type HostNames } from './names.js';
 
 /** A cluster whose gateways cephadm has named: `nvme-gw show` answers with the plan's names, all else as it is. */
@@ -22,9 +21,7 @@ export class PlanNamedCluster {
 
   /** The output of a command that must succeed. */
   async must(command: Record<string, unknown>): Promise<string> {
-    const { code, status, output } = await this.command(command);
-    if (code !== 0) throw infraError('CEPH_COMMAND', `ceph ${String(command['prefix'])}: ${status} (${code})`);
-    return output;
+    return outputOf(command, await this.command(command));
   }
 
   close(): Promise<void> {

@@ -6,7 +6,8 @@ import { pingCommand } from '../qemu/lab/qemu-gateway.js';
 import { parseEndpoint } from '../qemu/network.js';
 import { installedFiles, programExitCommand, programStartCommand } from '../qemu/programs.js';
 import { uploadCommand } from '../ssh/connection.js';
-import { cephadmOrders } from '../../fault/cephadm-specs.js';
+import { cephadmOrders, orchWords } from '../../fault/cephadm-specs.js';
+import { auditWords, containersCommand, daemonsWords, killContainerCommand } from '../cephadm/cephadm-service.js';
 import { cephadmHostOf, containerNameOf, exportSpecification, killGateway, restoreService, serviceOf, startGateway, watchersCommand } from './cephadm/commands.js';
 import { watchCommand } from './cephadm/gateway-watch.js';
 import { clockCommand } from './check.js';
@@ -175,13 +176,13 @@ function existingFaultCommands(inventory: Inventory, plan: Plan, { fault, target
     const orch = (words: string): void => say(when, admin, `${fault}${words.includes('DAEMON') ? ': DAEMON is the gateway’s' : ''}`, cephCommand(inventory, `orch ${words}`));
     const orders = cephadmOrders[fault as keyof typeof cephadmOrders][when === 'fault' ? 'inject' : 'heal'];
     for (const order of orders) {
-      if (typeof order === 'object' && 'killContainer' in order) say(when, target, `${fault}: CONTAINER is the gateway’s`, 'podman kill --signal KILL CONTAINER');
+      if (typeof order === 'object' && 'killContainer' in order) say(when, target, `${fault}: CONTAINER is the gateway’s`, killContainerCommand('CONTAINER'));
       else if (typeof order === 'object') orch('apply -i -   # on standard input: what was exported' + (order.place === 'all' ? '; without gateways, one more host at a time' : `, without ${host}`));
-      else orch(order.replace('{service}', serviceOf(inventory)).replace('{daemon}', 'DAEMON').replace('{host}', host));
+      else orch(orchWords(order, { service: serviceOf(inventory), daemon: 'DAEMON', host }));
     }
-    say(when, admin, `${fault}: what cephadm says of it, again and again`, cephCommand(inventory, `orch ps --service_name ${serviceOf(inventory)} --refresh -f json`));
-    say(when, admin, `${fault}: what the monitor was told, again and again`, cephCommand(inventory, 'log last 1000 debug audit --format json'));
-    say(when, target, `${fault}: what podman runs, again and again`, `podman ps --quiet --no-trunc --filter name=${containerNameOf(inventory)}`);
+    say(when, admin, `${fault}: what cephadm says of it, again and again`, cephCommand(inventory, daemonsWords(serviceOf(inventory), true)));
+    say(when, admin, `${fault}: what the monitor was told, again and again`, cephCommand(inventory, auditWords));
+    say(when, target, `${fault}: what podman runs, again and again`, containersCommand(containerNameOf(inventory)));
   } else {
     linkCommands(inventory, plan, { fault, target }, when, say);
   }

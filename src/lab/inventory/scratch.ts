@@ -23,7 +23,8 @@ const middleBytes = 65_536;
 const middlePlaces = 14;
 
 const infoSchema = z.looseObject({ size: z.number(), object_size: z.number(), block_name_prefix: z.string() });
-const statusSchema = z.looseObject({ watchers: z.array(z.looseObject({ address: z.string() })).default([]) });
+/** `rbd status --format json`. */
+export const statusSchema = z.looseObject({ watchers: z.array(z.looseObject({ address: z.string() })).default([]) });
 
 /** Prints, of one image, a line each: info, status, whether anything was ever written, and the mark. Changes nothing. */
 export function imageScript(inventory: Inventory, image: string): string {
@@ -77,8 +78,12 @@ export function sampleScript(inventory: Inventory, facts: ImageFacts): string {
         `elif grep -q "No such file" $d/error; then echo "sample ${offset} "; else cat $d/error >&2; exit 1; fi`,
       ];
     }),
-    `wipefs --no-act --parsable --output OFFSET,TYPE $d/image | grep -v '^#' | sed 's/^/signature /'; true`,
+    saySignatures('$d/image'),
   ].join('\n');
+}
+
+function saySignatures(path: string): string {
+  return `wipefs --no-act --parsable --output OFFSET,TYPE ${path} | grep -v '^#' | sed 's/^/signature /'; true`;
 }
 
 /** The same of a namespace, as a host has it. */
@@ -88,7 +93,7 @@ export function namespaceSampleScript(uuid: string, facts: Pick<ImageFacts, 'byt
     // A gateway may have a write cache, of which the cluster's objects know nothing yet (NVMe Flush); a host has a cache of what it has read.
     'dd if=/dev/null of=$d conv=fsync,notrunc status=none && blockdev --flushbufs $d',
     ...samplePlaces(facts).map(({ offset, bytes }) => `echo "sample ${offset} $(dd if=$d bs=65536 iflag=skip_bytes,count_bytes skip=${offset} count=${bytes} status=none | gzip -1c | base64 -w0)"`),
-    `wipefs --no-act --parsable --output OFFSET,TYPE $d | grep -v '^#' | sed 's/^/signature /'; true`,
+    saySignatures('$d'),
   ].join('\n');
 }
 

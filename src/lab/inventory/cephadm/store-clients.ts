@@ -1,7 +1,5 @@
-import { z } from 'zod';
 import { sleep } from '../../../util/clock.js';
-
-const statusSchema = z.looseObject({ watchers: z.array(z.looseObject({ address: z.string() })).default([]) });
+import { statusSchema } from '../scratch.js';
 
 /** A client that has an image open: `ADDRESS:PORT/NONCE`, as the blocklist has it, too. */
 export interface ImageClient { image: string; address: string }

@@ -59,15 +59,19 @@ export class ClusterSession {
 
   /** The output of a command that must succeed. */
   async must(command: Record<string, unknown>): Promise<string> {
-    const { code, status, output } = await this.command(command);
-    if (code !== 0) throw infraError('CEPH_COMMAND', `ceph ${String(command['prefix'])}: ${status} (${code})`);
-    return output;
+    return outputOf(command, await this.command(command));
   }
 
   async close(): Promise<void> {
     await this.#session.close();
     for (const relay of this.#relays) relay.close();
   }
+}
+
+/** The output of a command that has succeeded; an infra error for one that has not. */
+export function outputOf(command: Record<string, unknown>, { code, status, output }: CommandReply): string {
+  if (code !== 0) throw infraError('CEPH_COMMAND', `ceph ${String(command['prefix'])}: ${status} (${code})`);
+  return output;
 }
 
 /** A port of 127.0.0.1, chosen by the kernel, that leads to a unix socket. */
