@@ -7,7 +7,7 @@ import { BackendError, type BlockBackend } from '../backend.js';
 import { nbdBackend } from '../nbd/backend.js';
 import { NbdClient } from '../nbd/client.js';
 import { StorageDaemon, type ExportedDevice } from './daemon.js';
-import { RadosClient } from './rados-client.js';
+import { RadosClient } from '../rados/client.js';
 import { aFewAtOnce, neighbours } from './turns.js';
 import { rbdDevices, writeRbdConf, type RbdCluster } from './rbd-devices.js';
 

@@ -10,9 +10,9 @@ import { bundleGuestEntry, containerEntries, guestEntries } from './bundle.js';
  * library (600 kB with it); a host's program starts once and checks what it is asked with it. A container's
  * runs on a processor that nobody emulates.
  */
-const sizeMaxBytes = { 'gateway': 250_000, 'host': 650_000, 'cephadm-gateway': 900_000 };
+const sizeMaxBytes = { 'gateway': 250_000, 'spdk-gateway': 250_000, 'host': 650_000, 'cephadm-gateway': 900_000 };
 /** What each says when it is told nothing: its imports are all there. */
-const complaint = { 'gateway': 'the first argument is the path of the config', 'host': 'the first argument is the path of the config', 'cephadm-gateway': 'usage: gateway.mjs -c ceph-nvmeof.conf' };
+const complaint = { 'gateway': 'the first argument is the path of the config', 'spdk-gateway': 'the first argument is the path of the config', 'host': 'the first argument is the path of the config', 'cephadm-gateway': 'usage: gateway.mjs -c ceph-nvmeof.conf' };
 
 describe.each([...guestEntries, ...containerEntries])('the program of a %s', (entry) => {
   let dir: string;

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 /** The programs that run in guests; each is the file of that name in this folder. */
-export const guestEntries = ['gateway', 'host'] as const;
+export const guestEntries = ['gateway', 'spdk-gateway', 'host'] as const;
 export type GuestEntry = (typeof guestEntries)[number];
 /** And in containers that cephadm deploys. */
 export const containerEntries = ['cephadm-gateway'] as const;

@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { ServedConfig } from '../../gateway/cephadm/index.js';
 import type { NodeEvent } from '../../history/events.js';
 import { parseNvmeGwShow, type NvmeGwShow } from '../../monitor/show-parser.js';
 import { sleep } from '../../util/clock.js';
+import { freePorts } from '../../util/free-ports.js';
 import { AttachedMember } from './attached-member.js';
 import { bundleGuestEntry } from './bundle.js';
 import type { CephadmGatewayInfo } from './cephadm-gateway.js';
@@ -48,7 +48,7 @@ export class NativeGateways {
       await startMemoryOsd(cluster, { pools: [pool] });
       const rbd = (...args: string[]): Promise<void> => cluster.run('rbd', ['-c', cluster.inside('ceph.conf'), '-n', 'client.admin', '--keyring', cluster.inside('keyring'), ...args]);
       for (const image of lab.images) await rbd('create', `${pool}/${image}`, '--size', '16M', '--image-feature', 'layering');
-      lab.port = await freePort();
+      [lab.port] = await freePorts(1) as [number];
       writeFileSync(cluster.outside('gateway.mjs'), (await bundleGuestEntry('cephadm-gateway')).code);
       return lab;
     } catch (error) {
@@ -182,13 +182,4 @@ export async function until(what: string, check: () => Promise<boolean> | boolea
   const ms = Math.round(performance.now() - startedMs);
   console.log(`  ${(ms / 1_000).toFixed(1)} s until ${what}`);
   return ms;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject).listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -3,7 +3,7 @@ import type { LabTimers } from '../../plan/types.js';
 
 const addressSchema = z.strictObject({ host: z.string().min(1), port: z.int().min(1).max(65_535) });
 
-/** What a gateway's process in a guest is told (`gateway.ts`), as JSON in a file. */
+/** What a gateway's process in a guest is told (`gateway.ts`, `spdk-gateway.ts`), as JSON in a file. */
 const configSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]*$/),
   pool: z.string().min(1),
@@ -23,6 +23,8 @@ const configSchema = z.strictObject({
   /** The planner has checked them. */
   timers: z.custom<LabTimers>((value) => typeof value === 'object' && value !== null && 'beaconMs' in value, 'the timers'),
   onFenced: z.enum(['end', 'stay']),
+  /** SPDK's target and its own options, for spdk-gateway. */
+  spdk: z.strictObject({ target: z.string().startsWith('/'), arguments: z.array(z.string()) }).optional(),
 });
 export type GuestGatewayConfig = z.infer<typeof configSchema>;
 

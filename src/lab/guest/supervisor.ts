@@ -22,6 +22,11 @@ export function memberFiles(name: string): MemberFiles {
   return { config: `/etc/pathproof/${name}.json`, log: `/var/log/pathproof/${name}.log`, socket: guestSocketPath(name), pid: run('pid'), exit: run('exit'), clean: run('clean') };
 }
 
+/** What a gateway on SPDK has beside its process: sockets, and the store client's files. */
+export function spdkFolder(name: string): string {
+  return `/run/pathproof/${name}.spdk`;
+}
+
 export function programPath(entry: string): string {
   return `${guestFolder}/${entry}.mjs`;
 }
@@ -31,8 +36,8 @@ export function programPath(entry: string): string {
  * if one runs or is being started. If the last one is not cleaned up yet, this one waits: what the last one has under
  * way may still be executed, and nobody may be served before that.
  */
-export function startCommand(name: string): string {
-  return `rm -f ${memberFiles(name).exit}; setsid sh ${supervisorPath} ${name} ${programPath('gateway')} </dev/null >/dev/null 2>&1 &`;
+export function startCommand(name: string, entry = 'gateway'): string {
+  return `rm -f ${memberFiles(name).exit}; setsid sh ${supervisorPath} ${name} ${programPath(entry)} </dev/null >/dev/null 2>&1 &`;
 }
 
 /**
@@ -42,6 +47,9 @@ export function startCommand(name: string): string {
  * at once, as the kernel would shut the sockets of a dead gateway in userspace. The rest is taken down from the top:
  * what waits in the queueing devices fails (nobody is there any more to be told), then namespaces, subsystems, ports,
  * devices, mappings. A step waits while I/O is under way that the storage does not answer; so may the next start.
+ *
+ * SPDK is a process of the gateway's own, which the kernel kills with it: there is nothing in the kernel that would be ours, and
+ * what somebody else has there stays.
  */
 export const supervisorScript = `#!/bin/sh
 name=$1 program=$2
@@ -54,9 +62,20 @@ exec >>$log/$name.log 2>&1
 
 say() { echo "$(date -u +%FT%T.%3NZ) $name supervisor: $*"; }
 
-shut() { rm -f $target/ports/*/subsystems/*; }
+# SPDK of this gateway, by the socket that only it has.
+spdk() { pgrep -f -- "--rpc-socket $run/$name.spdk/" >/dev/null; }
+
+shut() {
+  case $program in *spdk-gateway.mjs) pkill -KILL -f -- "--rpc-socket $run/$name.spdk/" ;; *) rm -f $target/ports/*/subsystems/* ;; esac
+}
 
 clean() {
+  case $program in *spdk-gateway.mjs)
+    while spdk; do sleep 0.1; done
+    rm -rf $run/$name.spdk
+    say "clean"
+    return ;;
+  esac
   for device in $mapper/pathproof-*; do
     [ -e "$device" ] && dmsetup message "\${device##*/}" 0 fail_if_no_path
   done

@@ -10,7 +10,7 @@ import { exampleInventory, existingInventory } from './testing/example.js';
 import { FakeSsh } from './testing/fake-ssh.js';
 
 const inventory = parseInventory(exampleInventory, 'i.yaml');
-const good: HostFacts = { uid: 0, os: 'Debian', kernel: '7.2', timeMs: 1, node: 'v22.1.0', nvme: 'nvme 2.1', fio: 'fio-3.42', nft: 'nftables v1.1', ceph: 'ceph version 20.2', multipath: 'Y', missingModules: [], missingTools: [], nvmetSubsystems: [], rbdDevices: [], running: [], addresses: [], gateways: [] };
+const good: HostFacts = { uid: 0, os: 'Debian', kernel: '7.2', timeMs: 1, node: 'v22.1.0', nvme: 'nvme 2.1', fio: 'fio-3.42', nft: 'nftables v1.1', ceph: 'ceph version 20.2', spdk: null, multipath: 'Y', missingModules: [], missingTools: [], nvmetSubsystems: [], rbdDevices: [], running: [], addresses: [], gateways: [] };
 const problems = (name: string, facts: Partial<HostFacts>): string[] => problemsOf(inventory, hostNamed(inventory, name), { ...good, ...facts });
 
 describe('what speaks against a host', () => {

@@ -35,7 +35,7 @@ export async function checkInventory(inventory: Inventory, connections: Pick<Hos
 async function checkHost(inventory: Inventory, host: InventoryHost, connections: Pick<HostConnections, 'run'>): Promise<HostFinding> {
   const route = routeOf(inventory, host);
   try {
-    const facts = parseFacts((await connections.run(host.name, route, factsScript, { timeoutMs: factsMaxMs })).stdout);
+    const facts = parseFacts((await connections.run(host.name, route, factsScript(inventory), { timeoutMs: factsMaxMs })).stdout);
     const problems = problemsOf(inventory, host, facts);
     const clock = await clockOffset(connections, host.name, route);
     if (Math.abs(clock.offsetMs) - clock.errMs > clockOffsetMaxMs) problems.push(`its clock is ${clock.offsetMs} ms off the harness's (± ${clock.errMs}): is a time service running?`);

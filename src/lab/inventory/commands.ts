@@ -3,7 +3,8 @@ import { gatewayModules } from '../qemu/provision/gateway.js';
 import { hostModules } from '../qemu/provision/host.js';
 import { guestFolder, memberFiles } from '../guest/supervisor.js';
 import { shellQuote } from '../ssh/connection.js';
-import { hostNamed, type Inventory } from './file.js';
+import type { GuestEntry } from '../guest/bundle.js';
+import { hostNamed, spdkOf, type Inventory } from './file.js';
 
 /**
  * The shell commands that change a host of an inventory, and those that undo them. Every undo may be run where
@@ -50,6 +51,17 @@ export function keepParameters(): Change {
   };
 }
 
+/** The program of a gateway that pathproof starts. */
+export function gatewayEntry(inventory: Inventory): Exclude<GuestEntry, 'host'> {
+  return spdkOf(inventory) === undefined ? 'gateway' : 'spdk-gateway';
+}
+
+/** What a program needs of the kernel. SPDK needs nothing of it. */
+export function kernelChanges(entry: GuestEntry): Change[] {
+  if (entry === 'spdk-gateway') return [];
+  return entry === 'host' ? [loadModules('host'), keepParameters()] : [loadModules('gateway')];
+}
+
 /** Ends the program of a gateway, waits until its supervisor has taken down what it had in the kernel, and removes our folders. */
 export function removeGateway(name: string): string {
   const { pid, clean } = memberFiles(name);
@@ -59,7 +71,7 @@ export function removeGateway(name: string): string {
     `gone() { ! running && { [ ! -e ${lock} ] || [ -e ${clean} ]; }; }`,
     // One that was being started when its run was killed shows its pid only later.
     'for i in $(seq 0 1200); do gone && break; if running && [ $((i % 100)) = 0 ]; then if [ $i -lt 300 ]; then kill -TERM $p; else kill -KILL $p; fi; fi; sleep 0.1; done',
-    `gone || { echo "the kernel still has what ${name} exported: see ${memberFiles(name).log}" >&2; exit 1; }`,
+    `gone || { echo "what ${name} exported is still there: see ${memberFiles(name).log}" >&2; exit 1; }`,
     removeFiles(name),
   ].join('\n');
 }

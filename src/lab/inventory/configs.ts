@@ -4,7 +4,7 @@ import type { HostGuestConfig } from '../guest/host-config.js';
 import { setupPolicy, uuidForm } from '../qemu/design.js';
 import type { ClusterAccess } from '../qemu/lab/cluster.js';
 import { parseEndpoint } from '../qemu/network.js';
-import { hostNamed, withRole, type Inventory } from './file.js';
+import { hostNamed, spdkOf, withRole, type Inventory } from './file.js';
 
 /** Where a gateway is asked whether it reaches the store. */
 export function storeAddressOf({ cluster }: Inventory): string {
@@ -19,11 +19,13 @@ export function gatewayEntityOf(inventory: Inventory, name: string): string {
 /** What the program of a gateway is told. `secret`: of its entity; undefined: the cluster authenticates nobody. */
 export function gatewayConfig(inventory: Inventory, plan: Plan, name: string, access: ClusterAccess, secret: string | undefined): Record<string, unknown> {
   const { topology, shape } = plan;
+  const spdk = spdkOf(inventory);
   return {
     name, pool: topology.pool, group: topology.group, nqn: topology.nqn, serial: serialOf(topology.nqn),
     namespaces: topology.namespaces.map(({ nsid, uuid, nguid, anaGroup, image }) => ({ nsid, uuid, nguid, anaGroup, image })),
     monHosts: access.monHosts, auth: secret === undefined ? { kind: 'none' } : { kind: 'cephx', entity: gatewayEntityOf(inventory, name), secret },
     listeners: hostNamed(inventory, name).fabrics!.map((host) => ({ host, port: inventory.gateways.port })), timers: shape.timers, onFenced: shape.onFenced ?? 'end',
+    ...(spdk === undefined ? {} : { spdk }),
   };
 }
 

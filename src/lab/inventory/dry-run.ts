@@ -11,8 +11,9 @@ import { auditWords, containersCommand, daemonsWords, killContainerCommand } fro
 import { cephadmHostOf, containerNameOf, exportSpecification, killGateway, restoreService, serviceOf, startGateway, watchersCommand } from './cephadm/commands.js';
 import { watchCommand } from './cephadm/gateway-watch.js';
 import { clockCommand } from './check.js';
+import type { GuestEntry } from '../guest/bundle.js';
 import { storeAddressOf } from './configs.js';
-import { cephCommand, createGateway, cutLink, keepParameters, keyringCommand, linksOf, loadModules, markScratch, removeGateway, removeHost, stampBytes, zeroNamespace, type Change } from './commands.js';
+import { cephCommand, createGateway, cutLink, gatewayEntry, kernelChanges, keyringCommand, linksOf, markScratch, removeGateway, removeHost, stampBytes, zeroNamespace, type Change } from './commands.js';
 import { factsScript } from './facts.js';
 import { allows, hasExistingGateways, hostNamed, withRole, type Inventory } from './file.js';
 import { harnessHost } from './hosts.js';
@@ -50,7 +51,7 @@ export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): P
   if (plan === undefined) return list;
 
   for (const { name } of inventory.hosts) {
-    say('look', name, 'what is there', factsScript);
+    say('look', name, 'what is there', factsScript(inventory));
     for (let i = 0; i < 2; i++) say('look', name, 'its clock', clockCommand);
   }
   const existing = hasExistingGateways(inventory);
@@ -67,7 +68,7 @@ export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): P
   }
   const mark = (): void => inventory.namespaces.forEach(({ image }) => say('change', admin, `image ${image} is pathproof's from now on (stays)`, markScratch(inventory, image)));
   if (!existing) mark();
-  for (const { name } of existing ? [] : withRole(inventory, 'gateway')) program(name, 'gateway', removeGateway(name));
+  for (const { name } of existing ? [] : withRole(inventory, 'gateway')) program(name, gatewayEntry(inventory), removeGateway(name));
   for (const { name } of withRole(inventory, 'host')) program(name, 'host', removeHost(name, plan.topology.nqn));
   for (const { name } of existing ? plan.topology.hosts : []) {
     for (const { nsid, uuid, image, blocks, blockSize } of namespacesOf(plan.topology, name)) {
@@ -83,9 +84,8 @@ export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): P
   for (const { host, change: { what, undo } } of undos.reverse()) say('undo', host, what, undo);
   return list;
 
-  function program(name: string, entry: 'gateway' | 'host', undo: string): void {
-    change(name, loadModules(entry));
-    if (entry === 'host') change(name, keepParameters());
+  function program(name: string, entry: GuestEntry, undo: string): void {
+    for (const each of kernelChanges(entry)) change(name, each);
     undos.push({ host: name, change: { what: `${entry} program and its folders`, undo } });
     for (const { what, path, mode } of installedFiles(entry, name)) say('change', name, `${entry} program: the ${what}, on standard input`, uploadCommand(path, mode));
     say('change', name, `${entry} program`, programStartCommand(entry, name));
@@ -124,7 +124,8 @@ function planRun(inventory: Inventory, plan: Plan, say: Say): void {
 
 /** What a fault's driver (fault/drivers.ts) does to the hosts. Faults that only ask our own programs for something have no command. */
 function faultCommands(inventory: Inventory, plan: Plan, { fault, target }: Extract<PlanStep, { do: 'inject' }>, when: 'fault' | 'heal', say: Say): void {
-  const start = (): void => say(when, target, `${fault}: a new gateway program`, programStartCommand('gateway', target));
+  const entry = gatewayEntry(inventory);
+  const start = (): void => say(when, target, `${fault}: a new gateway program`, programStartCommand(entry, target));
   const end = (signal: 'KILL' | 'TERM'): void => {
     say(when, target, `${fault}: PID is its process`, `kill -${signal} PID`);
     say(when, target, `${fault}: how it ended`, programExitCommand(target));
@@ -142,8 +143,8 @@ function faultCommands(inventory: Inventory, plan: Plan, { fault, target }: Extr
     case 'gateway.power-off':
       powerCommands(inventory, fault, target, when, say);
       if (when === 'fault') return;
-      say(when, target, `${fault}: its modules`, loadModules('gateway').command);
-      for (const { what, path, mode } of installedFiles('gateway', target)) say(when, target, `${fault}: the ${what} again, on standard input`, uploadCommand(path, mode));
+      for (const { what, command } of kernelChanges(entry)) say(when, target, `${fault}: ${what}`, command);
+      for (const { what, path, mode } of installedFiles(entry, target)) say(when, target, `${fault}: the ${what} again, on standard input`, uploadCommand(path, mode));
       return start();
     default:
       linkCommands(inventory, plan, { fault, target }, when, say);

@@ -42,6 +42,12 @@ const hostSchema = z.strictObject({
   power: z.strictObject({ off: command, on: command, status: command }).optional(),
 });
 
+const spdkSchema = z.strictObject({
+  target: path.default('/usr/local/bin/nvmf_tgt'),
+  arguments: z.array(z.string().regex(/^[\w=,.:/@()[\]-]+$/, 'an option without blanks and quotes')).default(['--cpumask', '0x1']),
+});
+export type SpdkProgram = z.output<typeof spdkSchema>;
+
 export const inventorySchema = z.strictObject({
   format: z.literal(1),
   /** Of the whole set; part of the names that the hosts see. */
@@ -67,6 +73,8 @@ export const inventorySchema = z.strictObject({
     port: z.int().min(1).max(65_535).default(4_420),
     /** Of each gateway at the cluster; {name} stands for its name here. */
     entity: z.string().regex(/^client\.[\w.{}-]+$/, 'an entity such as client.nvmeof.{name}').default('client.nvmeof.{name}'),
+    /** kind spdk: its target on each gateway, and the target's own options (cores, memory). */
+    spdk: spdkSchema.optional(),
     /** kind ceph-nvmeof: cephadm's service; default nvmeof.POOL.GROUP. */
     service: cephName.optional(),
     /** kind ceph-nvmeof: the subsystem, for pathproof alone, that serves the namespaces. */
@@ -143,6 +151,11 @@ export function hasExistingGateways({ gateways }: Pick<Inventory, 'gateways'>): 
   return gateways.kind === 'ceph-nvmeof';
 }
 
+/** SPDK's target as a gateway starts it, where gateways are of the kind spdk. */
+export function spdkOf({ gateways }: Pick<Inventory, 'gateways'>): SpdkProgram | undefined {
+  return gateways.kind === 'spdk' ? (gateways.spdk ?? spdkSchema.parse({})) : undefined;
+}
+
 type Say = (at: readonly PropertyKey[], what: string) => void;
 
 /** What only gateways that are there already have, and what they have to have. */
@@ -169,10 +182,21 @@ function existingMistakes({ gateways, namespaces, hosts }: z.output<typeof inven
   for (let group = 1; group <= count; group++) if (!namespaces.some(({ anaGroup }) => anaGroup === group)) say(['namespaces'], `none is in ANA group ${group}, gw${group}'s`);
 }
 
+/** What is added to SPDK's options, or would undo it. */
+const spdkReserved = /^(-r|--rpc-socket|-u|--no-pci|-c|--config|--json|--no-rpc-server|--wait-for-rpc|-e|-A|--pci-allowed|-B|--pci-blocked)(=|$)/;
+
+function spdkMistakes({ gateways }: z.output<typeof inventorySchema>, say: Say): void {
+  if (gateways.kind !== 'spdk' && gateways.spdk !== undefined) say(['gateways', 'spdk'], 'only gateways of the kind spdk have it');
+  gateways.spdk?.arguments.forEach((each, index) => {
+    if (spdkReserved.test(each)) say(['gateways', 'spdk', 'arguments', index], `${each}: pathproof says by itself how SPDK is reached, and that no PCI device is touched`);
+  });
+}
+
 function mistakesIn(data: z.output<typeof inventorySchema>): YamlMistake[] {
   const mistakes: YamlMistake[] = [];
   const say: Say = (at, what) => void mistakes.push({ path: at, text: `${at.map(String).join('.')}: ${what}` });
   existingMistakes(data, say);
+  spdkMistakes(data, say);
   const entries = Object.entries(data.hosts);
   for (const [role, prefix] of [['gateway', 'gw'], ['host', 'host']] as const) {
     const own = entries.filter(([, { roles }]) => roles.includes(role));

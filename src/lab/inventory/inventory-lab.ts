@@ -25,7 +25,8 @@ import { orchestrate } from './cephadm/orchestration.js';
 import { StoreClients } from './cephadm/store-clients.js';
 import type { Changes } from './changes.js';
 import type { InventoryCheck } from './check.js';
-import { createGateway, loadModules, stampBytes, zeroNamespace } from './commands.js';
+import type { HostFacts } from './facts.js';
+import { createGateway, gatewayEntry, kernelChanges, stampBytes, zeroNamespace } from './commands.js';
 import { gatewayConfig, storeAddressOf } from './configs.js';
 import { hostNamed, withRole, type Inventory } from './file.js';
 import { hostNamedRoute, type HostConnections } from './hosts.js';
@@ -173,8 +174,9 @@ export class InventoryLab implements Lab {
   async product(): Promise<Product> {
     const { cluster, found } = this.#up(this.#prepared);
     const { version } = JSON.parse(await cluster.must({ prefix: 'version', format: 'json' })) as { version?: string };
-    const facts = found.hosts.find(({ host }) => host === this.#o.plan.topology.hosts[0]!.name)?.facts;
-    const components = Object.fromEntries(Object.entries({ kernel: facts?.kernel, 'nvme-cli': facts?.nvme, fio: facts?.fio, nodejs: facts?.node }).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+    const factsOf = (name: string): HostFacts | undefined => found.hosts.find(({ host }) => host === name)?.facts;
+    const facts = factsOf(this.#o.plan.topology.hosts[0]!.name);
+    const components = Object.fromEntries(Object.entries({ spdk: factsOf(this.#o.plan.topology.gateways[0]!.name)?.spdk, kernel: facts?.kernel, 'nvme-cli': facts?.nvme, fio: facts?.fio, nodejs: facts?.node }).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
     return { name: 'ceph', version: /ceph version (\S+)/.exec(version ?? '')?.[1] ?? 'unknown', components };
   }
 
@@ -185,10 +187,10 @@ export class InventoryLab implements Lab {
 
   #gateway(name: string, { inventory, connections, changes, programs, access, secrets }: PreparedHosts): QemuGateway {
     const host = hostNamed(inventory, name);
-    const machine = new InventoryMachine(host, connections.to(name, hostNamedRoute(inventory, name)), changes, connections, loadModules('gateway').command);
+    const machine = new InventoryMachine(host, connections.to(name, hostNamedRoute(inventory, name)), changes, connections, kernelChanges(gatewayEntry(inventory)).map(({ command }) => command).join('\n'));
     const monitorAddresses = inventory.cluster.mons.map((mon) => parseEndpoint(mon).host);
     return new QemuGateway({
-      name, vm: machine, boot: () => machine.boot(), programs, config: gatewayConfig(inventory, this.#o.plan, name, access, secrets.get(name)),
+      name, vm: machine, boot: () => machine.boot(), programs, entry: gatewayEntry(inventory), config: gatewayConfig(inventory, this.#o.plan, name, access, secrets.get(name)),
       storeAddress: storeAddressOf(inventory), monitorAddresses, dir: connections.dir, startMaxMs: attachMaxMs,
       onEvent: (event, errUs) => this.#onGatewayEvent(name, event, errUs), onClock: (clock) => this.#onClock(name, clock), onBroken: (reason) => this.#break(reason),
     });

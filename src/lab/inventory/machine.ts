@@ -23,7 +23,7 @@ export class InventoryMachine implements GatewayMachine {
   #off: UndoEntry | undefined;
   #on = true;
 
-  /** `afterBoot`: a command that it needs each time; what undoes that was noted before. */
+  /** `afterBoot`: a command that it needs each time, or none; what undoes that was noted before. */
   constructor(host: InventoryHost, ssh: SshConnection, changes: Changes, hosts: Pick<HostConnections, 'run'>, afterBoot?: string) {
     this.#host = host;
     this.ssh = ssh;
@@ -61,7 +61,7 @@ export class InventoryMachine implements GatewayMachine {
         await sleep(pollMs);
       }
     }
-    if (this.#afterBoot !== undefined) await this.ssh.exec(this.#afterBoot);
+    if (this.#afterBoot !== undefined && this.#afterBoot !== '') await this.ssh.exec(this.#afterBoot);
     this.#on = true;
     if (this.#off !== undefined) this.#changes.undone(this.#off);
     this.#off = undefined;

@@ -3,7 +3,7 @@ import { parseNvmeGwShow } from '../../monitor/show-parser.js';
 import type { LabPlatform, Plan } from '../../plan/types.js';
 import { cpuWorkUs } from '../../util/cpu-speed.js';
 import { settlesWithin } from '../../util/clock.js';
-import { infraError, usageError } from '../../util/errors.js';
+import { infraError } from '../../util/errors.js';
 import { PlanNamedCluster } from '../cephadm/plan-named-cluster.js';
 import { AttachedMember } from '../guest/attached-member.js';
 import { memberFiles } from '../guest/supervisor.js';
@@ -17,7 +17,7 @@ import { exportSpecification, serviceOf } from './cephadm/commands.js';
 import { checkSpecification, hostNamesOf } from './cephadm/orchestration.js';
 import { Changes } from './changes.js';
 import { checkInventory, gatewayAddresses } from './check.js';
-import { createGateway, keepParameters, keyringCommand, loadModules, markScratch, removeGateway, removeHost } from './commands.js';
+import { createGateway, gatewayEntry, kernelChanges, keyringCommand, markScratch, removeGateway, removeHost } from './commands.js';
 import { gatewayConfig, gatewayEntityOf, hostConfig } from './configs.js';
 import { allows, hasExistingGateways, type Inventory } from './file.js';
 import { HostConnections, hostNamedRoute } from './hosts.js';
@@ -40,10 +40,7 @@ export class InventoryProvider implements LabProvider {
   #prepared: Prepared | undefined;
   #progress: ProviderProgress = () => undefined;
 
-  /** Throws a usage error for gateways of a kind that it cannot run. */
   constructor(inventory: Inventory) {
-    const { kind } = inventory.gateways;
-    if (kind === 'spdk') throw usageError('INVENTORY_KIND', `gateways of the kind ${kind} can be looked at (\`pathproof inventory check\`), not yet be run`, 'Runs are possible with kind: nvmet, gateways that pathproof starts itself, and ceph-nvmeof, which cephadm has deployed.');
     this.#inventory = inventory;
   }
 
@@ -141,7 +138,7 @@ export class InventoryProvider implements LabProvider {
     const { inventory, access, secrets, changes, connections, programs } = parts;
     const { topology } = plan;
     const nodes = [
-      ...(hasExistingGateways(inventory) ? [] : topology.gateways).map(({ name }) => ({ name, entry: 'gateway' as const, config: gatewayConfig(inventory, plan, name, access, secrets.get(name)), undo: removeGateway(name) })),
+      ...(hasExistingGateways(inventory) ? [] : topology.gateways).map(({ name }) => ({ name, entry: gatewayEntry(inventory), config: gatewayConfig(inventory, plan, name, access, secrets.get(name)), undo: removeGateway(name) })),
       ...topology.hosts.map(({ name }) => ({ name, entry: 'host' as const, config: hostConfig(inventory, plan, name), undo: removeHost(name, topology.nqn) })),
     ];
     const started = nodes.map(async ({ name, entry, config, undo }) => {
@@ -149,15 +146,14 @@ export class InventoryProvider implements LabProvider {
       const steps = new Steps(name, progress);
       const log = async (): Promise<string[]> => (await ssh.exec(`tail -n 15 ${memberFiles(name).log}`, { okCodes: 'any' })).stdout.trimEnd().split('\n');
       const member = await steps.run(`${entry} program`, async () => {
-        await changes.make(name, loadModules(entry));
-        if (entry === 'host') await changes.make(name, keepParameters());
+        for (const change of kernelChanges(entry)) await changes.make(name, change);
         signal.throwIfAborted();
         changes.note(name, `${entry} program and its folders`, undo);
         await programs.install(ssh, entry, name, config);
         await programs.start(ssh, entry, name);
         return AttachedMember.attach({ name, ssh, dir: connections.dir, onEvent: () => undefined, timeoutMs: programStartMaxMs });
       }, log);
-      if (entry === 'gateway') await steps.run('serving', () => untilServing(member, connectMaxMs), log);
+      if (entry !== 'host') await steps.run('serving', () => untilServing(member, connectMaxMs), log);
       return { entry, steps, member, log };
     });
     for (const each of started) each.catch(() => undefined);

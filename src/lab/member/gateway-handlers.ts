@@ -3,7 +3,7 @@ import type { MemberHandlers } from './protocol.js';
 
 /** What every gateway can be asked, whichever its target and store. */
 export interface AskedGateway {
-  state(): GatewayState;
+  state(): GatewayState | Promise<GatewayState>;
   removeListeners(): Promise<void>;
   addListeners(): Promise<void>;
   stop(): Promise<void>;

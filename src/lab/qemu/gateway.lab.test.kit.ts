@@ -6,7 +6,7 @@ import { parseNvmeGwShow, type NvmeGwShow } from '../../monitor/show-parser.js';
 import { scaleTimers } from '../../plan/timers.js';
 import { sleep } from '../../util/clock.js';
 import { AttachedMember } from '../guest/attached-member.js';
-import type { GuestGatewayInfo } from '../guest/gateway.js';
+import type { GuestGatewayInfo } from '../guest/gateway-member.js';
 import type { GuestGatewayConfig } from '../guest/gateway-config.js';
 import { memberFiles } from '../guest/supervisor.js';
 import { decideKvm } from './accel.js';

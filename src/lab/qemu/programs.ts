@@ -32,7 +32,7 @@ export class GuestPrograms {
 
   /** Program, supervisor and config onto a node. */
   async install(ssh: SshConnection, entry: GuestEntry, name: string, config: Record<string, unknown>): Promise<void> {
-    const text = { program: this.#code.get(entry)!, supervisor: supervisorScript, config: entry === 'gateway' ? gatewayConfigText(config) : JSON.stringify(config) };
+    const text = { program: this.#code.get(entry)!, supervisor: supervisorScript, config: isGateway(entry) ? gatewayConfigText(config) : JSON.stringify(config) };
     for (const { what, path, mode } of installedFiles(entry, name)) await ssh.upload(text[what], path, mode);
   }
 
@@ -55,6 +55,11 @@ export class GuestPrograms {
   }
 }
 
+/** Those that have a supervisor. */
+function isGateway(entry: GuestEntry): boolean {
+  return entry !== 'host';
+}
+
 /** The files of a program on a node, in the order in which they are written. */
 export function installedFiles(entry: GuestEntry, name: string): { what: 'program' | 'supervisor' | 'config'; path: string; mode: number }[] {
   return [
@@ -68,7 +73,7 @@ export function installedFiles(entry: GuestEntry, name: string): { what: 'progra
 /** The command that starts a program on a node, and returns at once. */
 export function programStartCommand(entry: GuestEntry, name: string): string {
   const { config, log } = memberFiles(name);
-  return entry === 'gateway' ? startCommand(name) : `mkdir -p "$(dirname ${log})"; UV_THREADPOOL_SIZE=${hostThreads} setsid node ${programPath(entry)} ${config} </dev/null >>${log} 2>&1 &`;
+  return isGateway(entry) ? startCommand(name, entry) : `mkdir -p "$(dirname ${log})"; UV_THREADPOOL_SIZE=${hostThreads} setsid node ${programPath(entry)} ${config} </dev/null >>${log} 2>&1 &`;
 }
 
 /** Prints the exit status of a gateway's last incarnation. */

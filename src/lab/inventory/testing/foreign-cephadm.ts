@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseNvmeGwShow, type NvmeGwShow } from '../../../monitor/show-parser.js';
 import type { Plan } from '../../../plan/types.js';
@@ -44,6 +45,7 @@ export class ForeignCephadm {
   readonly accel: 'kvm' | 'tcg';
   readonly access: { fsid: string; monHosts: readonly string[] };
   readonly #machines: NativeMachines;
+  readonly #cluster: NativeCluster;
   readonly #vm: QemuVm;
   readonly #spec: ClusterSpec;
   readonly #registration: LabRegistration;
@@ -53,13 +55,14 @@ export class ForeignCephadm {
     this.accel = parts.accel;
     this.access = parts.access;
     this.#machines = parts.machines;
+    this.#cluster = new NativeCluster(parts.machines, parts.spec);
     this.#vm = parts.vm;
     this.#spec = parts.spec;
     this.#registration = parts.registration;
   }
 
-  /** Makes all of it, with the plan's gateways, namespaces and first host. */
-  static async start(plan: Plan, say: (line: string) => void): Promise<ForeignCephadm> {
+  /** Makes all of it, with the plan's gateways, namespaces and first host. `gateways: false`: hosts for them, and images, but no gateway. */
+  static async start(plan: Plan, say: (line: string) => void, { gateways = true }: { gateways?: boolean } = {}): Promise<ForeignCephadm> {
     await new NativeProvider().prepare(plan, { progress: (node, text) => say(`${node}: ${text}`), signal: new AbortController().signal, logDir: join(labsDir(), 'foreign-logs') });
     const images = await ensureNativeImages(nativeRecipe(), { progress: say });
     const image = await ensureImage(defaultRecipe(), { progress: say });
@@ -88,7 +91,8 @@ export class ForeignCephadm {
       await boot(vm, (node, text) => say(`${node}: ${text}`));
       await vm.ssh.exec(`date -s @${(Date.now() / 1_000).toFixed(3)}`);
       const foreign = new ForeignCephadm({ dir, accel, access: snapshot.access()!, machines, vm, spec, registration });
-      await foreign.#deploy(plan, say);
+      await foreign.#installCli();
+      if (gateways) await foreign.#deploy(plan, say);
       await foreign.#openSsh(keys.userPublic);
       return foreign;
     } catch (error) {
@@ -139,13 +143,22 @@ export class ForeignCephadm {
     this.#registration.close();
   }
 
-  async #deploy(plan: Plan, say: (line: string) => void): Promise<void> {
-    const machines = this.#machines;
-    const cluster = new NativeCluster(machines, this.#spec);
-    await cluster.untilReady();
-    const ceph = machines.host(cephHost);
+  /** A folder that each gateway's host has as /opt/pathproof/NAME. */
+  async share(folder: string, name: string): Promise<void> {
+    mkdirSync(this.#machines.programsDir, { recursive: true });
+    await cp(folder, join(this.#machines.programsDir, name), { recursive: true });
+  }
+
+  async #installCli(): Promise<void> {
+    await this.#cluster.untilReady();
+    const ceph = this.host(cephHost);
     await ceph.exec(`podman run --replace -d --rm --net=host --name ${cliName} -v /etc/ceph:/etc/ceph:z -v /tmp:/tmp ${daemonImage} sleep infinity`);
     for (const program of ['ceph', 'rbd', 'rados']) await ceph.exec(`cat > /usr/local/bin/${program} && chmod 755 /usr/local/bin/${program}`, { input: cliScript(program) });
+  }
+
+  async #deploy(plan: Plan, say: (line: string) => void): Promise<void> {
+    const machines = this.#machines;
+    const cluster = this.#cluster;
     await installGatewayProgram(machines.programsDir);
     const served = JSON.stringify({ ...servedOf(plan), hosts: [plan.topology.hosts[0]!.hostNqn] });
     for (const name of this.#spec.gatewayHosts) await machines.host(name).exec('cat > /etc/pathproof/subsystem.json', { input: served });

@@ -17,6 +17,8 @@ export interface QemuGatewayOptions {
   boot: () => Promise<void>;
   programs: ProgramControl;
   config: Record<string, unknown>;
+  /** Its program. Default: the one on the kernel's target. */
+  entry?: 'gateway' | 'spdk-gateway';
   /** Addresses of the OSD and of the monitors, as the machine sees them. */
   storeAddress: string;
   monitorAddresses: readonly string[];
@@ -33,7 +35,7 @@ export interface QemuGatewayOptions {
 /** As RestartSec= of a systemd unit: long enough to keep a loop of restarts slow. */
 const restartDelayMs = 1_000;
 
-/** A gateway in its virtual machine: the kernel's target, run by a gateway agent that is a process with a pid there. */
+/** A gateway in its virtual machine: the kernel's target or SPDK, run by a gateway agent that is a process with a pid there. */
 export class QemuGateway extends AttachedGateway implements GatewayNode {
   readonly #o: QemuGatewayOptions;
   #starting: Promise<void> | undefined;
@@ -70,14 +72,14 @@ export class QemuGateway extends AttachedGateway implements GatewayNode {
   }
 
   async #start(): Promise<void> {
-    const { name, vm, programs, config } = this.#o;
+    const { name, vm, programs, config, entry = 'gateway' } = this.#o;
     if (this.runningPid !== undefined) return;
     const off = vm.identity === undefined;
     if (off) {
       await this.#o.boot();
-      await programs.install(vm.ssh, 'gateway', name, config);
+      await programs.install(vm.ssh, entry, name, config);
     }
-    await programs.start(vm.ssh, 'gateway', name);
+    await programs.start(vm.ssh, entry, name);
     this.note('started', {});
     await this.attach();
   }

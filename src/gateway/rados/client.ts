@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { askAdminSocket } from './admin-socket.js';
 
-/** One librados client of the storage daemon, known by its admin socket `DIR/ID.asok` and its log `DIR/ID.log`. */
+/** One librados client of a process that does I/O for us, known by its admin socket `DIR/ID.asok` and its log `DIR/ID.log`. */
 export class RadosClient {
   /** `ip:0/nonce`: what a beacon carries and a blocklist names. */
   readonly address: string;
-  /** `POOL/IMAGE`. */
+  /** `POOL/IMAGE`; of several, one. */
   readonly image: string;
   readonly #socket: string;
   #epoch: number;
@@ -20,16 +20,13 @@ export class RadosClient {
   /**
    * Asks the client itself who it is. Whoever else watches the same image, another gateway on this very address or one that
    * is just leaving, has another process and so another socket: unlike the watchers of an image it cannot be mistaken for ours.
+   * `known`: its address, where its process has told it; then any release of librados will do.
    */
-  static async identify(socket: string): Promise<RadosClient> {
+  static async identify(socket: string, known?: string): Promise<RadosClient> {
     const commands = await askAdminSocket(socket, { prefix: 'help' });
     const image = imageOf(commands);
     if (image === undefined) throw new Error(`the client of ${socket} has no image open`);
-    const { messengers } = await askAdminSocket(socket, { prefix: 'messenger dump' }) as { messengers?: string[] };
-    const name = messengers?.find((each) => each.startsWith('radosclient'));
-    if (name === undefined) throw new Error(`the client of ${socket} names no messenger`);
-    const address = addressOf(await askAdminSocket(socket, { prefix: 'messenger dump', msgr: name }));
-    if (address === undefined) throw new Error(`the client of ${socket} does not tell its address`);
+    const address = known ?? await addressSaid(socket);
     const log = readFileSync(socket.replace(/\.asok$/, '.log'), 'utf8');
     return new RadosClient(socket, address, image, firstEpoch(log));
   }
@@ -45,6 +42,15 @@ export class RadosClient {
     this.#epoch = Math.max(this.#epoch, objecter?.map_epoch ?? 0);
     return this.#epoch;
   }
+}
+
+async function addressSaid(socket: string): Promise<string> {
+  const { messengers } = await askAdminSocket(socket, { prefix: 'messenger dump' }) as { messengers?: string[] };
+  const name = messengers?.find((each) => each.startsWith('radosclient'));
+  if (name === undefined) throw new Error(`the client of ${socket} names no messenger`);
+  const address = addressOf(await askAdminSocket(socket, { prefix: 'messenger dump', msgr: name }));
+  if (address === undefined) throw new Error(`the client of ${socket} does not tell its address`);
+  return address;
 }
 
 /** The image of `rbd cache flush POOL/IMAGE`, which librbd adds to the commands while the image is open (LibrbdAdminSocketHook). */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { askAdminSocket } from './admin-socket.js';
-import { addressOf, firstEpoch, imageOf, RadosClient } from './rados-client.js';
+import { addressOf, firstEpoch, imageOf, RadosClient } from './client.js';
 
 let dir: string;
 let server: Server;

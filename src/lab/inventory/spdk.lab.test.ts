@@ -1,0 +1,116 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { planScenario } from '../../plan/planner.js';
+import type { Plan } from '../../plan/types.js';
+import { addressOf } from '../qemu/network.js';
+import { commandsFile } from './inventory-lab.js';
+import { readJournal } from './journal.js';
+import { ForeignCephadm } from './testing/foreign-cephadm.js';
+import { pathproofProcess } from './testing/pathproof-process.js';
+import { PowerSwitch } from './testing/power-switch.js';
+import { ensureSpdk } from './testing/spdk-program.js';
+
+const wanted = process.env['PATHPROOF_SPDK'] === '1';
+if (!wanted) console.log('skipped: SPDK is built, and namespaces and virtual machines are made, only with PATHPROOF_SPDK=1');
+
+const bringUpMaxMs = 40 * 60_000;
+const runMaxMs = 15 * 60_000;
+const suiteMaxMs = 40 * 60_000;
+
+/** A cluster of cephadm's, hosts with SPDK and without a gateway, and a Linux machine, reached by an ssh_config. */
+describe.skipIf(!wanted)('an inventory of gateways on SPDK', () => {
+  let dir: string;
+  let foreign: ForeignCephadm;
+  let power: PowerSwitch;
+  let plan: Plan;
+  let file: string;
+
+  beforeAll(async () => {
+    const spdk = await ensureSpdk((line) => console.log(line));
+    plan = planScenario('lab', { name: 'foreign', title: 'Foreign hosts', description: 'nothing.', lab: { blockSize: 512 }, steps: [{ do: 'run', forMs: 0 }] }, { seed: 'x', lab: 'native-linux' });
+    foreign = await ForeignCephadm.start(plan, (line) => console.log(line), { gateways: false });
+    await foreign.share(spdk, 'spdk');
+    dir = mkdtempSync(join(tmpdir(), 'ppspdklab-'));
+    vi.stubEnv('PATHPROOF_STATE', join(dir, 'state'));
+    power = new PowerSwitch(dir, (name) => ({ isOn: () => foreign.host(name).running(), off: () => void foreign.host(name).kill(), on: () => void foreign.boot(name) }));
+    const { topology } = plan;
+    const { pool, gateways } = topology;
+    for (const { name } of gateways) {
+      await foreign.on(name, 'ln -sf /opt/pathproof/spdk/bin/* /usr/local/bin/');
+      await foreign.on('ceph', `ceph auth get-or-create client.nvmeof.${name} mon 'profile rbd' osd 'profile rbd pool=${pool}'`);
+    }
+    file = join(dir, 'inventory.yaml');
+    writeFileSync(file, `format: 1
+name: spdk
+sshConfig: ${foreign.sshConfig}
+accel: ${foreign.accel}
+hosts:
+  ceph: { ssh: ceph.example, roles: [ceph] }
+${gateways.map(({ name }) => `  ${name}: { ssh: ${name}.example, roles: [gateway], fabrics: [${addressOf('a', name)}], ${power.yaml(name)} }`).join('\n')}
+  host1: { ssh: host1.example, roles: [host] }
+cluster: { admin: ceph, fsid: ${foreign.access.fsid}, mons: ["${foreign.access.monHosts.join('", "')}"], pool: ${pool}, group: spdk }
+gateways: { kind: spdk, spdk: { target: /usr/local/bin/nvmf_tgt, arguments: [--interrupt-mode, --cpumask, "0x1", --no-huge, --mem-size, "512"] } }
+allow: [kill, network, powerOff, cephadm]
+namespaces:
+${topology.namespaces.map(({ image, blocks, blockSize }) => `  - { image: ${image}, mebibytes: ${(blocks * blockSize) / 1_048_576}, scratch: true }`).join('\n')}
+`);
+  }, bringUpMaxMs);
+
+  afterAll(async () => {
+    power?.close();
+    await foreign?.end();
+    vi.unstubAllEnvs();
+    if (dir !== undefined && process.env['PATHPROOF_KEEP_LOGS'] === undefined) rmSync(dir, { recursive: true, force: true });
+  }, 120_000);
+
+  const run = (words: readonly string[], until?: RegExp): Promise<{ code: number | null; out: string }> => pathproofProcess(['run', ...words, '--seed', 'inv', '--lab', 'inventory', '--inventory', file], until);
+
+  /** Nothing of ours is left on any host: no program, no SPDK, no gateway at the monitor, no watcher of an image. */
+  async function expectUntouched(): Promise<void> {
+    for (const name of ['ceph', 'gw1', 'gw2', 'host1']) {
+      expect(await foreign.on(name, 'ls -d /usr/local/lib/pathproof /run/pathproof* /var/log/pathproof /var/cache/pathproof /etc/pathproof/gw* /etc/pathproof/host* 2>/dev/null; pgrep -fa "[l]ib/pathproof/|[n]vmf_tgt" || true'), name).toBe('');
+    }
+    for (const name of ['gw1', 'gw2']) expect(await foreign.on(name, 'nft list tables'), name).toBe('');
+    expect(await foreign.on('ceph', `ceph nvme-gw show ${plan.topology.pool} spdk --format json 2>/dev/null || true`)).not.toMatch(/"gw\d"/);
+    expect(readJournal('spdk').open).toEqual([]);
+  }
+
+  it('is ready, by its own look', async () => {
+    const { code, out } = await pathproofProcess(['inventory', 'check', file, '--json']);
+    expect(code, out).toBe(0);
+    expect(out).toMatch(/"spdk": ?"SPDK v\d+/);
+    await expectUntouched();
+  }, 600_000);
+
+  it('passes smoke, runs what the dry run had shown, and is left as it was', async () => {
+    const dry = await run(['smoke', '--dry-run']);
+    expect(dry.code).toBe(0);
+    await expectUntouched();
+    const results = join(dir, 'results');
+    const { code, out } = await run(['smoke', '--results', results]);
+    expect(code, out).toBe(0);
+    await expectUntouched();
+    const runDir = join(results, 'smoke', readdirSync(join(results, 'smoke'))[0]!);
+    const commands = readFileSync(join(runDir, 'logs', commandsFile), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { host: string; command: string });
+    expect(commands.length).toBeGreaterThan(20);
+    const planned = (command: string): string => command.replaceAll(/rbd_data\.[0-9a-f]+/g, 'PREFIX').replace(/(kill -\w+|\/proc\/) ?\d+/, (_, before: string) => (before === '/proc/' ? '/proc/PID' : `${before} PID`));
+    expect(commands.filter(({ command }) => !/'fio'|pathproof-fio-/.test(command) && !dry.out.includes(planned(command)))).toEqual([]);
+  }, runMaxMs);
+
+  it('passes the failover suite', async () => {
+    const { code, out } = await run(['failover', '--results', join(dir, 'failover')]);
+    expect(code, out).toBe(0);
+    await expectUntouched();
+  }, suiteMaxMs);
+
+  it('is healed after its run was killed', async () => {
+    const { code } = await run(['failover', '--filter', 'gateway-dead', '--results', join(dir, 'killed')], /ANA group \d taken over/);
+    expect(code).toBeNull();
+    expect(readJournal('spdk').open.length).toBeGreaterThan(5);
+    const healed = await pathproofProcess(['lab', 'heal', '--inventory', file]);
+    expect(healed.code, healed.out).toBe(0);
+    await expectUntouched();
+  }, runMaxMs);
+});
