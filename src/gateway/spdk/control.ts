@@ -180,9 +180,10 @@ export class SpdkControl implements GatewayControl {
   }
 
   async #queueDepth(name: string): Promise<number> {
-    const { bdevs } = await this.#o.looks.call<{ bdevs: { queue_depth?: number }[] }>('bdev_get_iostat', { name });
+    // Of all: SPDK 26.05 names them otherwise than those before it.
+    const { bdevs } = await this.#o.looks.call<{ bdevs: { name: string; queue_depth?: number }[] }>('bdev_get_iostat');
     // Not sampled yet: nothing is known.
-    return bdevs[0]?.queue_depth ?? Number.POSITIVE_INFINITY;
+    return bdevs.find((bdev) => bdev.name === name)?.queue_depth ?? Number.POSITIVE_INFINITY;
   }
 
   async #accessOf({ nqn, namespaces = [] }: SaidSubsystem): Promise<SpdkAccess> {

@@ -83,7 +83,7 @@ describe.skipIf(!wanted)('the control, on SPDK itself', () => {
     expect(gw1.target.version).toMatch(/^SPDK v\d+\.\d+/);
     expect(host.inventory()).toMatchObject({
       controllers: [{ gateway: 'gw1', cntlid: 1 }, { gateway: 'gw2', cntlid: 2_041 }],
-      namespaces: [1, 2].map((nsid) => ({ nsid, uuid: uuidOf(nsid), anaGroup: nsid, blockSize: 512, blocks: bytes / 512, gateways: ['gw1', 'gw2'] })),
+      namespaces: [1, 2].map((nsid) => ({ nsid, uuid: uuidOf(nsid), anaGroup: nsid, blockSize: 512, blocks: bytes / 512, gateways: expect.arrayContaining(['gw1', 'gw2']) as string[] })),
     });
     for (const head of host.heads()) expect(head.paths.map(({ ana }) => ana)).toEqual(['inaccessible', 'inaccessible']);
     expect(await gw1.control.describe()).toEqual({

@@ -47,7 +47,16 @@ describe('the images of a gateway on SPDK', () => {
     await expect(opened.bdevOf('img3')).rejects.toThrow('was not opened');
     expect(opened.currentEpoch()).toBe(9);
     expect(spdk.of('bdev_rbd_register_cluster')).toEqual([{ name: 'pathproof', user_id: 'nvmeof.gw1', config_file: join(spdk.dir, 'ceph.conf') }]);
-    expect(spdk.of('bdev_rbd_create')[1]).toEqual({ name: 'rbd_img2', pool_name: 'rbd', rbd_name: 'img2', block_size: 4_096, cluster_name: 'pathproof' });
+    expect(spdk.of('bdev_rbd_create')[1]).toEqual({ name: 'rbd_img2', pool_name: 'rbd', rbd_name: 'img2', block_size: 4_096, cluster_name: 'pathproof', passphrase: [] });
+  });
+
+  it.each([
+    ['one of ceph-nvmeof that has no passphrase', () => { spdk.withoutPassphrase = true; }],
+    ['one of spdk.io', () => spdk.missing.add('bdev_rbd_wait_for_latest_osdmap')],
+  ] as const)('are opened by each SPDK in its own way: %s', async (_, make) => {
+    make();
+    expect(await (await open()).bdevOf('img2')).toBe('rbd_img2');
+    expect(spdk.of('bdev_rbd_create').at(-1)).not.toHaveProperty('passphrase');
   });
 
   it('are used as the entity, with its key, which nobody else may read', async () => {

@@ -70,7 +70,7 @@ export async function openSpdkStore({ rpc, cluster, images, dir, log, openMaxMs 
   const bdevs = new Map<string, string>();
   for (const { name, blockSize } of images) {
     try {
-      bdevs.set(name, await rpc.call<string>('bdev_rbd_create', { name: `rbd_${name}`, pool_name: cluster.pool, rbd_name: name, block_size: blockSize, cluster_name: clusterName }, openMaxMs));
+      bdevs.set(name, await createBdev(rpc, { name: `rbd_${name}`, pool_name: cluster.pool, rbd_name: name, block_size: blockSize, cluster_name: clusterName }, openMaxMs));
     } catch (error) {
       throw infraError('SPDK_RBD', `${cluster.pool}/${name} cannot be opened: ${messageOf(error)}`, { details: lastLines(files.log) });
     }
@@ -82,6 +82,20 @@ export async function openSpdkStore({ rpc, cluster, images, dir, log, openMaxMs 
   });
   log(`store client ${client.address} (osdmap ${client.epoch}): ${[...bdevs].map(([image, bdev]) => `${image}=${bdev}`).join(' ')}`);
   return new OpenedStore(rpc, client, bdevs, files.log, log);
+}
+
+/**
+ * SPDK of ceph-nvmeof 1.8 (26.01) dereferences a null pointer in `bdev_rbd_create` unless it is given `passphrase`, a parameter that no other
+ * SPDK knows (rpc_bdev_rbd_create in bdev_rbd_rpc.c); those refuse it. It is known by another call that only it has.
+ */
+async function createBdev(rpc: Pick<JsonRpcClient, 'call'>, params: Record<string, unknown>, maxMs: number): Promise<string> {
+  const ofCephNvmeof = (await rpc.call<string[]>('rpc_get_methods')).includes('bdev_rbd_wait_for_latest_osdmap');
+  try {
+    return await rpc.call<string>('bdev_rbd_create', { ...params, ...(ofCephNvmeof ? { passphrase: [] } : {}) }, maxMs);
+  } catch (error) {
+    if (!ofCephNvmeof || !(error instanceof SpdkRpcError) || !/decode/.test(error.message)) throw error;
+    return rpc.call<string>('bdev_rbd_create', params, maxMs);
+  }
 }
 
 class OpenedStore implements SpdkStore {

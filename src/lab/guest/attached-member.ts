@@ -22,6 +22,8 @@ export interface AttachOptions {
   onClock?: (estimate: ClockEstimate) => void;
   /** How long it may take until the member answers: it may still be starting. */
   timeoutMs: number;
+  /** Whether it is known that it has ended: then it is waited for no longer. Default: it never is. */
+  hasEnded?: () => boolean;
 }
 
 const retryMs = 100;
@@ -66,9 +68,9 @@ export class AttachedMember {
     });
   }
 
-  /** Connects, waiting for the member to start; an infra error when it does not in time. */
+  /** Connects, waiting for the member to start; an infra error when it does not in time (MEMBER_SILENT), or has ended (MEMBER_ENDED). */
   static async attach(options: AttachOptions): Promise<AttachedMember> {
-    const { name, ssh, dir, timeoutMs } = options;
+    const { name, ssh, dir, timeoutMs, hasEnded = () => false } = options;
     const local = join(dir, `${name}.member`);
     await ssh.forward(local, guestSocketPath(name));
     const deadline = Date.now() + timeoutMs;
@@ -84,11 +86,13 @@ export class AttachedMember {
         return member;
       } catch (error) {
         channel?.socket.destroy();
-        if (Date.now() < deadline) {
+        const ended = hasEnded();
+        if (!ended && Date.now() < deadline) {
           await sleep(retryMs);
           continue;
         }
         const log = await ssh.exec(`tail -n 15 /var/log/pathproof/${name}.log`, { okCodes: 'any' }).catch(() => undefined);
+        if (ended) throw infraError('MEMBER_ENDED', `${name}: its program ended before it had answered`, { details: log?.stdout.trimEnd().split('\n') ?? [] });
         throw infraError('MEMBER_SILENT', `${name}: its member in the guest does not answer within ${timeoutMs / 1_000} s (${messageOf(error)})`, { details: log?.stdout.trimEnd().split('\n') ?? [] });
       }
     }

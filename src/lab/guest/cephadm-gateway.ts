@@ -5,11 +5,11 @@ import { stateText } from '../../gateway/gateway-state.js';
 import { UserspaceGateway } from '../../gateway/userspace-gateway.js';
 import type { NodeEvent } from '../../history/events.js';
 import { connectCephMonitor } from '../../monitor/ceph-client/index.js';
-import { PathproofError, usageError } from '../../util/errors.js';
+import { usageError } from '../../util/errors.js';
 import { farewellMs, gatewayExitCodes, tellEnding } from '../member/gateway-exit.js';
 import { gatewayHandlers } from '../member/gateway-handlers.js';
 import type { MemberContext, StartedMember } from '../member/protocol.js';
-import { memberLog, serveMember } from './member.js';
+import { memberLog, serveMember, wordsOf } from './member.js';
 import { WriteHold } from './write-hold.js';
 
 /** What a harness is told when it attaches. */
@@ -123,7 +123,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const known = error instanceof PathproofError ? [error.message, ...(error.hint === undefined ? [] : [`hint: ${error.hint}`]), ...error.details].join('\n  ') : undefined;
-  memberLog('gateway', `failed to start: ${known ?? (error instanceof Error ? (error.stack ?? error.message) : String(error))}`);
+  memberLog('gateway', `failed to start: ${wordsOf(error)}`);
   process.exit(1);
 });

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import type { NodeEvent } from '../../history/events.js';
 import { guestLoopResolutionMs, watchSelf } from '../../observe/self-watch.js';
 import { nowUs, ownNowUs, shiftClock } from '../../util/clock.js';
+import { PathproofError } from '../../util/errors.js';
 import { cpuWorkUs } from '../../util/cpu-speed.js';
 import { answer } from '../member/answer.js';
 import type { MemberContext, MemberHandlers, MemberMessage, MemberRequest, StartedMember, StartMember } from '../member/protocol.js';
@@ -33,7 +34,7 @@ export function runGuestMember<Config extends { name: string }>(role: string, st
     await serveMember({ name, path: guestSocketPath(name) }, (context) => start(config, context));
   };
   run().catch((error: unknown) => {
-    memberLog(name, `failed to start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    memberLog(name, `failed to start: ${wordsOf(error)}`);
     process.exit(1);
   });
 }
@@ -120,6 +121,12 @@ export async function serveMember({ name, path, keptEventsMax = 0, onEvent }: Me
   });
   watchSelf(name, (event) => context.emit(event), guestLoopResolutionMs);
   context.log(`ready pid=${process.pid}`);
+}
+
+/** For its log: what a person is told of an error that is known, the stack of another. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof PathproofError) return [error.message, ...(error.hint === undefined ? [] : [`hint: ${error.hint}`]), ...error.details].join('\n  ');
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** A line of a member's own log. */

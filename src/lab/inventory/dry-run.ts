@@ -89,6 +89,7 @@ export function plannedCommands(inventory: Inventory, plans: readonly Plan[]): P
     undos.push({ host: name, change: { what: `${entry} program and its folders`, undo } });
     for (const { what, path, mode } of installedFiles(entry, name)) say('change', name, `${entry} program: the ${what}, on standard input`, uploadCommand(path, mode));
     say('change', name, `${entry} program`, programStartCommand(entry, name));
+    if (entry !== 'host') say('look', name, `${entry} program: has it ended, until it answers`, programExitCommand(name));
   }
 }
 

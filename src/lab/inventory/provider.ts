@@ -2,14 +2,15 @@ import { keyInKeyring } from '../../ceph/keyring-file.js';
 import { parseNvmeGwShow } from '../../monitor/show-parser.js';
 import type { LabPlatform, Plan } from '../../plan/types.js';
 import { cpuWorkUs } from '../../util/cpu-speed.js';
-import { settlesWithin } from '../../util/clock.js';
+import { settlesWithin, sleep } from '../../util/clock.js';
 import { infraError } from '../../util/errors.js';
 import { PlanNamedCluster } from '../cephadm/plan-named-cluster.js';
-import { AttachedMember } from '../guest/attached-member.js';
+import { AttachedMember, type AttachOptions } from '../guest/attached-member.js';
+import type { GuestEntry } from '../guest/bundle.js';
 import { memberFiles } from '../guest/supervisor.js';
 import type { LabOptions, LabProvider, PrepareOptions, ProviderProgress } from '../provider.js';
 import { ClusterSession, type ClusterAccess } from '../qemu/lab/cluster.js';
-import { GuestPrograms } from '../qemu/programs.js';
+import { GuestPrograms, programExitCommand } from '../qemu/programs.js';
 import { aborted, untilServing } from '../provider-steps.js';
 import { Steps } from '../qemu/provision/steps.js';
 import type { Lab } from '../types.js';
@@ -28,6 +29,8 @@ import { healInventory, undoAll } from './undo.js';
 
 const programStartMaxMs = 120_000;
 const connectMaxMs = 120_000;
+/** Between two looks whether a program has ended that was just started. */
+const endLookMs = 1_000;
 
 interface Prepared extends PreparedHosts { key: string; journal: UndoJournal; emulationFactor: number }
 
@@ -151,7 +154,7 @@ export class InventoryProvider implements LabProvider {
         changes.note(name, `${entry} program and its folders`, undo);
         await programs.install(ssh, entry, name, config);
         await programs.start(ssh, entry, name);
-        return AttachedMember.attach({ name, ssh, dir: connections.dir, onEvent: () => undefined, timeoutMs: programStartMaxMs });
+        return attachStarted({ name, ssh, dir: connections.dir, onEvent: () => undefined, timeoutMs: programStartMaxMs }, entry);
       }, log);
       if (entry !== 'host') await steps.run('serving', () => untilServing(member, connectMaxMs), log);
       return { entry, steps, member, log };
@@ -167,6 +170,25 @@ export class InventoryProvider implements LabProvider {
     } finally {
       for (const { member } of members) member.close();
     }
+  }
+}
+
+/** Attaches to a program that was just started; a gateway's supervisor says when it has ended already. */
+async function attachStarted(options: AttachOptions, entry: GuestEntry): Promise<AttachedMember> {
+  if (entry === 'host') return AttachedMember.attach(options);
+  const attached = new AbortController();
+  let ended = false;
+  void (async () => {
+    while (!ended && !attached.signal.aborted) {
+      await sleep(endLookMs, attached.signal);
+      const look = await options.ssh.exec(programExitCommand(options.name), { okCodes: 'any' }).catch(() => undefined);
+      ended ||= /^\d+/.test(look?.stdout ?? '');
+    }
+  })();
+  try {
+    return await AttachedMember.attach({ ...options, hasEnded: () => ended });
+  } finally {
+    attached.abort();
   }
 }
 

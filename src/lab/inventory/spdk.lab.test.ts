@@ -31,14 +31,13 @@ describe.skipIf(!wanted)('an inventory of gateways on SPDK', () => {
     const spdk = await ensureSpdk((line) => console.log(line));
     plan = planScenario('lab', { name: 'foreign', title: 'Foreign hosts', description: 'nothing.', lab: { blockSize: 512 }, steps: [{ do: 'run', forMs: 0 }] }, { seed: 'x', lab: 'native-linux' });
     foreign = await ForeignCephadm.start(plan, (line) => console.log(line), { gateways: false });
-    await foreign.share(spdk, 'spdk');
+    await foreign.installSpdk(spdk);
     dir = mkdtempSync(join(tmpdir(), 'ppspdklab-'));
     vi.stubEnv('PATHPROOF_STATE', join(dir, 'state'));
     power = new PowerSwitch(dir, (name) => ({ isOn: () => foreign.host(name).running(), off: () => void foreign.host(name).kill(), on: () => void foreign.boot(name) }));
     const { topology } = plan;
     const { pool, gateways } = topology;
     for (const { name } of gateways) {
-      await foreign.on(name, 'ln -sf /opt/pathproof/spdk/bin/* /usr/local/bin/');
       await foreign.on('ceph', `ceph auth get-or-create client.nvmeof.${name} mon 'profile rbd' osd 'profile rbd pool=${pool}'`);
     }
     file = join(dir, 'inventory.yaml');

@@ -40,11 +40,15 @@ ln -s /proc/self/fd/2 dev/stderr
 [ ! -e /dev/fuse ] || mknod -m 666 dev/fuse c 10 229
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs run
 # cephadm binds these into containers.
-mkdir -p run/udev run/lvm run/lock/lvm run/pathproof
+mkdir -p run/udev run/lvm run/lock/lvm
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
 mount --bind "$dir/containers" var/lib/containers
 mount --bind "$dir/ceph" var/lib/ceph
-mount --bind "$dir/run" run/pathproof
+# Shared with the harness; a host that is to be a stranger's has none.
+if [ -d "$dir/run" ]; then
+  mkdir run/pathproof
+  mount --bind "$dir/run" run/pathproof
+fi
 mount --bind "$store" var${imageStorePath.slice('/var'.length)}
 mount -o remount,bind,ro var${imageStorePath.slice('/var'.length)}
 for pair; do

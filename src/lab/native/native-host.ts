@@ -24,6 +24,8 @@ export interface NativeHostOptions {
   logFile: string;
   /** Further folders of the machine that the host has, `SOURCE:TARGET`. */
   binds?: readonly string[];
+  /** The host's /run/pathproof is a folder of this machine, in which its gateway's socket is. Default true. */
+  sharesRun?: boolean;
   /** Block devices of the machine that the host has, `dev:NAME:MAJOR:MINOR`; asked at each start, since they may change. */
   devices?: () => Promise<readonly string[]>;
   /** Gives the host its network, from outside; its namespace is that of `pid`. */
@@ -85,10 +87,10 @@ export class NativeHost {
   async start(): Promise<void> {
     if (this.running()) return;
     makeCgroup(this.#o.labCgroup, this.name);
-    const { dir, root, store, logFile, binds = [] } = this.#o;
+    const { dir, root, store, logFile, binds = [], sharesRun = true } = this.#o;
     // What a host has in memory only is gone with its power.
     rmSync(join(dir, 'run'), { recursive: true, force: true });
-    mkdirSync(join(dir, 'run'));
+    if (sharesRun) mkdirSync(join(dir, 'run'));
     const devices = await this.#o.devices?.() ?? [];
     const { file, args } = inCgroup(this.cgroup, [
       'unshare', '--mount', '--pid', '--fork', '--uts', '--ipc', '--net', '--cgroup', '--kill-child', '--', '/bin/sh', '-c', bootScript, 'sh', root, dir, store, this.name, ...binds, ...devices,

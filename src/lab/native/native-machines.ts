@@ -21,6 +21,8 @@ export interface NativeMachinesOptions {
   fabrics: number;
   osdMegabytes: number;
   logDir: string;
+  /** See NativeHostOptions. */
+  sharesRun?: boolean;
 }
 
 /** The folder in which all of a lab's hosts keep what outlives their power; with the OSD's file, it is the whole cluster. */
@@ -116,7 +118,7 @@ export class NativeMachines {
   }
 
   #makeHost(name: string): NativeHost {
-    const { dir, images, gatewayHosts, logDir } = this.#o;
+    const { dir, images, gatewayHosts, logDir, sharesRun = true } = this.#o;
     const hostDir = join(dir, hostsFolder, name);
     if (!existsSync(hostDir)) prepareHostDir(hostDir, name, [{ path: '/etc/hosts', text: Fabrics.hostsFile([cephHost, ...gatewayHosts]) }]);
     chmodSync(hostDir, 0o755);
@@ -127,7 +129,7 @@ export class NativeMachines {
         const { name: device, major, minor } = await attachLoop(this.osdFile);
         return [`dev:${device}:${major}:${minor}`];
       } } : {}),
-      network: (pid) => this.fabrics.attach(pid, name),
+      sharesRun, network: (pid) => this.fabrics.attach(pid, name),
     });
   }
 }

@@ -15,8 +15,8 @@ const known: Record<string, readonly string[]> = {
   nvmf_delete_subsystem: ['nqn'], nvmf_subsystem_add_host: ['nqn', 'host'], nvmf_subsystem_add_ns: ['nqn', 'namespace'], nvmf_subsystem_remove_ns: ['nqn', 'nsid'],
   nvmf_subsystem_add_listener: ['nqn', 'listen_address', 'ana_state'], nvmf_subsystem_remove_listener: ['nqn', 'listen_address'], nvmf_subsystem_get_listeners: ['nqn'],
   nvmf_subsystem_listener_set_ana_state: ['nqn', 'listen_address', 'ana_state', 'anagrpid'],
-  bdev_rbd_register_cluster: ['name', 'user_id', 'config_file'], bdev_rbd_create: ['name', 'pool_name', 'rbd_name', 'block_size', 'cluster_name'], bdev_rbd_wait_for_latest_osdmap: ['name'],
-  bdev_set_qd_sampling_period: ['name', 'period'], bdev_get_iostat: ['name'],
+  bdev_rbd_register_cluster: ['name', 'user_id', 'config_file'], bdev_rbd_create: ['name', 'pool_name', 'rbd_name', 'block_size', 'cluster_name', 'passphrase'], bdev_rbd_wait_for_latest_osdmap: ['name'],
+  bdev_set_qd_sampling_period: ['name', 'period'], bdev_get_iostat: [], rpc_get_methods: [],
 };
 
 class Refused extends Error {
@@ -43,6 +43,8 @@ export class FakeSpdk {
   readonly silent = new Set<string>();
   /** Before it had `ana_state` of nvmf_subsystem_add_listener. */
   old = false;
+  /** That of ceph-nvmeof before 26.01: no `passphrase` of bdev_rbd_create. */
+  withoutPassphrase = false;
   /** What bdev_rbd_register_cluster answers. */
   registered: unknown = '192.0.2.101:0/77';
   onCall: (method: string, params: Params) => void = () => undefined;
@@ -105,6 +107,9 @@ export class FakeSpdk {
     try {
       if (known[method] === undefined || this.missing.has(method)) throw new Refused(-32_601, 'Method not found');
       if (Object.keys(params).some((name) => !known[method]!.includes(name))) throw new Refused(-32_602, 'Invalid parameters');
+      if (method === 'bdev_rbd_create' && params['passphrase'] !== undefined && (this.withoutPassphrase || this.missing.has('bdev_rbd_wait_for_latest_osdmap'))) throw new Refused(-32_603, 'spdk_json_decode_object failed');
+      // As 26.01 of ceph-nvmeof does: it crashes.
+      if (method === 'bdev_rbd_create' && params['passphrase'] === undefined && !this.withoutPassphrase && !this.missing.has('bdev_rbd_wait_for_latest_osdmap')) return this.drop();
       answer = { jsonrpc: '2.0', id, result: this.#carryOut(method, params) };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -128,10 +133,8 @@ export class FakeSpdk {
       case 'bdev_set_qd_sampling_period':
         this.periods.set(params['name'] as string, params['period'] as number);
         return true;
-      case 'bdev_get_iostat': {
-        const name = params['name'] as string;
-        return { bdevs: [{ name, ...((this.periods.get(name) ?? 0) === 0 ? {} : { queue_depth: this.depth.get(name) ?? 0 }) }] };
-      }
+      case 'bdev_get_iostat': return { bdevs: [...this.periods].map(([name, period]) => ({ name, ...(period === 0 ? {} : { queue_depth: this.depth.get(name) ?? 0 }) })) };
+      case 'rpc_get_methods': return Object.keys(known).filter((name) => !this.missing.has(name));
       case 'nvmf_get_subsystems': return [
         { nqn: 'nqn.2014-08.org.nvmexpress.discovery', subtype: 'Discovery', listen_addresses: [] },
         ...[...this.subsystems].map(([nqn, { namespaces, listeners }]) => ({ nqn, subtype: 'NVMe', namespaces, listen_addresses: listeners.map(({ traddr, trsvcid }) => ({ trtype: 'TCP', adrfam: 'IPv4', traddr, trsvcid })) })),

@@ -28,6 +28,7 @@ import { ensureKeys } from '../../qemu/vm/keys.js';
 import { managementNetwork } from '../../qemu/vm/role.js';
 import { QemuVm } from '../../qemu/vm/vm.js';
 import { LabRegistration } from '../../registry.js';
+import { addProgram } from './spdk-program.js';
 
 /** A place on the fabric from which the native hosts can be reached: its name is that of an initiator that is none. */
 const jumpName = 'host2';
@@ -74,7 +75,7 @@ export class ForeignCephadm {
     const logDir = join(dir, 'logs');
     mkdirSync(logDir);
     await snapshot.restore(dir);
-    const machines = new NativeMachines({ dir, images, registration, gatewayHosts: spec.gatewayHosts, initiators: [jumpName], fabrics: 1, osdMegabytes: spec.osdMegabytes, logDir });
+    const machines = new NativeMachines({ dir, images, registration, gatewayHosts: spec.gatewayHosts, initiators: [jumpName], fabrics: 1, osdMegabytes: spec.osdMegabytes, logDir, sharesRun: gateways });
     let vm: QemuVm | undefined;
     try {
       await machines.start();
@@ -143,10 +144,13 @@ export class ForeignCephadm {
     this.#registration.close();
   }
 
-  /** A folder that each gateway's host has as /opt/pathproof/NAME. */
-  async share(folder: string, name: string): Promise<void> {
-    mkdirSync(this.#machines.programsDir, { recursive: true });
-    await cp(folder, join(this.#machines.programsDir, name), { recursive: true });
+  /** Gives the gateways' hosts SPDK, as /usr/local/bin/nvmf_tgt, and this machine's Node. `folder`: of ensureSpdk. */
+  async installSpdk(folder: string): Promise<void> {
+    const shared = join(this.#machines.programsDir, 'spdk');
+    await cp(folder, shared, { recursive: true });
+    await cp(process.execPath, join(shared, 'libexec/node'));
+    addProgram(shared, 'node');
+    for (const name of this.#spec.gatewayHosts) await this.on(name, 'ln -sf /opt/pathproof/spdk/bin/* /usr/local/bin/');
   }
 
   async #installCli(): Promise<void> {

@@ -8,17 +8,17 @@ import { findMirror } from '../../qemu/image/mirror.js';
 import { StagedBuild } from '../../qemu/image/stages.js';
 import { runTool } from '../../qemu/tools.js';
 
-/** What SPDK and DPDK are built with, librbd of the suite's Ceph, and what the program has to have beside it on a host that has none of it. */
+/** What SPDK and DPDK are built with, and librbd of the suite's Ceph. */
 const packages = [
   'build-essential', 'meson', 'ninja-build', 'python3', 'python3-pyelftools', 'python3-jinja2', 'python3-tabulate', 'nasm', 'autoconf', 'automake', 'libtool', 'pkgconf',
-  'libaio-dev', 'libssl-dev', 'uuid-dev', 'libnuma-dev', 'libjson-c-dev', 'libkeyutils-dev', 'libncurses-dev', 'librbd-dev', 'librados-dev', 'openssl', 'nodejs', 'ca-certificates',
+  'libaio-dev', 'libssl-dev', 'uuid-dev', 'libnuma-dev', 'libjson-c-dev', 'libkeyutils-dev', 'libncurses-dev', 'librbd-dev', 'librados-dev', 'openssl', 'ca-certificates',
 ];
 /** No more than a gateway needs; a processor such as each of ours, emulated or not. */
 const configure = [
   '--with-rbd', '--disable-tests', '--disable-unit-tests', '--disable-examples', '--without-vhost', '--without-virtio', '--without-vfio-user', '--without-nvme-cuse', '--without-xnvme',
   '--without-idxd', '--without-fsdev', '--without-aio-fsdev', '--without-uring', '--target-arch=x86-64-v2',
 ];
-const programs = ['nvmf_tgt', 'node'];
+const program = 'nvmf_tgt';
 /** unshare(1): in namespaces that end with the command, and with them all its processes and mounts. */
 const apart = ['--mount', '--pid', '--fork', '--kill-child', '--'];
 
@@ -27,11 +27,11 @@ const lockWaitMaxMs = 40 * 60_000;
 
 /**
  * SPDK's target as ceph-nvmeof has it, built from Debian: the source package `ceph` contains ceph-nvmeof, and that SPDK (with DPDK), as git
- * submodules (src/nvmeof/gateway/spdk). With Node and all libraries that both need, in one folder that may lie anywhere: hosts of a test have
- * none of it. Needs root. Resolves to the folder, which is in the cache: `bin/nvmf_tgt`, `bin/node`.
+ * submodules (src/nvmeof/gateway/spdk). With all libraries that it needs, in one folder that may lie anywhere: hosts of a test have none of
+ * them. Needs root. Resolves to the folder, which is in the cache: `bin/nvmf_tgt`.
  */
 export async function ensureSpdk(progress: (line: string) => void): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify([1, defaultSuite, packages, configure, programs, sourceScript, buildScript, launcher])).digest('hex').slice(0, 16);
+  const hash = createHash('sha256').update(JSON.stringify([1, defaultSuite, packages, configure, program, sourceScript, buildScript, launcher])).digest('hex').slice(0, 16);
   const dir = join(cacheDir(), 'spdk', `${defaultSuite}-${hash}`);
   const made = join(dir, 'spdk');
   if (existsSync(made)) return made;
@@ -46,13 +46,18 @@ export async function ensureSpdk(progress: (line: string) => void): Promise<stri
     ], { timeoutMs: stepMaxMs }) });
     await stages.run({ file: 'source', title: 'Debian’s source of Ceph, SPDK in it', make: async (part) => void await runTool('sh', ['-c', sourceScript, 'sh', root, part], { timeoutMs: stepMaxMs }) });
     await stages.run({ file: 'spdk', title: 'SPDK, compiled', make: async (part) => {
-      await runTool('unshare', [...apart, 'sh', '-c', buildScript, 'sh', root, stages.path('source'), part, configure.join(' '), programs.join(' ')], { timeoutMs: stepMaxMs });
+      await runTool('unshare', [...apart, 'sh', '-c', buildScript, 'sh', root, stages.path('source'), part, configure.join(' '), program], { timeoutMs: stepMaxMs });
       mkdirSync(join(part, 'bin'));
-      for (const program of programs) writeFileSync(join(part, 'bin', program), launcher, { mode: 0o755 });
+      addProgram(part, program);
     } });
     for (const each of readdirSync(dir)) if (each !== 'spdk' && each !== 'stages.json') rmSync(join(dir, each), { recursive: true, force: true });
     return made;
   });
+}
+
+/** Lets `libexec/NAME` in the folder be started as `bin/NAME`. */
+export function addProgram(folder: string, name: string): void {
+  writeFileSync(join(folder, 'bin', name), launcher, { mode: 0o755 });
 }
 
 /** Starts the program of its own name with the libraries beside it, by their own loader: a host may have another C library. */
@@ -70,7 +75,7 @@ tar -xf "$1"/src/ceph_*.orig.tar.* -C "$2" --strip-components=5 --wildcards '*/s
 rm -rf "$1/src"
 `;
 
-/** $1: the root; $2: SPDK's source; $3: the folder that is made; $4: options of configure; $5: the programs. */
+/** $1: the root; $2: SPDK's source; $3: the folder that is made; $4: options of configure; $5: the program. */
 const buildScript = `set -e
 mount --make-rprivate /
 mkdir -p "$1/src" "$1/out" "$3"
@@ -85,9 +90,7 @@ make -j$(nproc)
 install -Ds build/bin/nvmf_tgt /usr/local/bin/nvmf_tgt
 mkdir -p /out/lib /out/libexec
 cp /etc/ssl/openssl.cnf /out/
-for program in '"$5"'; do
-  cp -L $(command -v $program) /out/libexec/
-  ldd $(command -v $program) | grep -o "/[^ ]*\\.so[^ ]*" | while read -r library; do cp -L $library /out/lib/; done
-done
+cp $(command -v '"$5"') /out/libexec/
+ldd $(command -v '"$5"') | grep -o "/[^ ]*\\.so[^ ]*" | while read -r library; do cp -L $library /out/lib/; done
 ' >&2
 `;
