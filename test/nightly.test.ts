@@ -30,7 +30,7 @@ function accept(words: readonly string[]): void {
   program.parse(words, { from: 'user' });
 }
 
-const inventories = ['inventory.yaml', 'ceph-nvmeof.yaml'];
+const inventories = ['inventory.yaml', 'ceph-nvmeof.yaml', 'spdk.yaml'];
 
 describe('examples of nightlies', () => {
   it.each(readdirSync(dir).filter((name) => !name.endsWith('.timer') && !inventories.includes(name)))('%s calls pathproof with options that it has', (name) => {
@@ -49,6 +49,7 @@ describe('examples of nightlies', () => {
   it('have an inventory and YAML files that are sound', () => {
     expect(parseInventory(read('inventory.yaml'), 'inventory.yaml').allow).toEqual(['kill', 'powerOff', 'network']);
     expect(parseInventory(read('ceph-nvmeof.yaml'), 'ceph-nvmeof.yaml').gateways.kind).toBe('ceph-nvmeof');
+    expect(parseInventory(read('spdk.yaml'), 'spdk.yaml').gateways.kind).toBe('spdk');
     for (const name of ['github-workflow.yml', 'teuthology.yaml']) expect(parse(read(name))).toBeTypeOf('object');
   });
 });

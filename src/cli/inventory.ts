@@ -21,7 +21,7 @@ Example:
     .action(async (file: string, flags: { json?: boolean }) => {
       const connections = new HostConnections();
       try {
-        const found = await checkInventory(loadInventory(file), connections);
+        const found = await checkInventory(loadInventory(file), connections, { say: (text) => void process.stderr.write(`${text}\n`) });
         process.stdout.write(flags.json === true ? `${JSON.stringify(found, null, 2)}\n` : textOf(found));
         process.exitCode = found.ready ? ExitCode.pass : ExitCode.infra;
       } finally {
@@ -36,7 +36,7 @@ Example:
 function textOf({ name, ready, hosts, namespaces }: InventoryCheck): string {
   const lines: string[] = [];
   for (const { host, facts, clock, problems } of hosts) {
-    const parts = facts === undefined ? [] : [facts.os, `Linux ${facts.kernel}`, facts.node === null ? undefined : `node ${facts.node}`, facts.nvme, facts.fio, facts.nft, facts.ceph].filter((part): part is string => part !== undefined && part !== null && part !== '');
+    const parts = facts === undefined ? [] : [facts.os, `Linux ${facts.kernel}`, facts.node === null ? undefined : `node ${facts.node}`, facts.nvme, facts.fio, facts.nft, facts.ceph, facts.spdk].filter((part): part is string => part !== undefined && part !== null && part !== '');
     lines.push(`${problems.length === 0 ? '✓' : '✗'} ${host}: ${parts.join(', ')}${clock === undefined ? '' : `; clock ${clock.offsetMs >= 0 ? '+' : ''}${clock.offsetMs} ms (± ${clock.errMs})`}`);
     for (const problem of problems) lines.push(`    ${problem}`);
   }

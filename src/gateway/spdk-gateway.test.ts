@@ -18,6 +18,7 @@ let states: GatewayState[];
 let fence: () => void;
 let die: (how: string) => void;
 let killed: number;
+let stopped: number;
 let gateway: SpdkGateway;
 
 beforeEach(async () => {
@@ -27,11 +28,16 @@ beforeEach(async () => {
   store = new FakeStore();
   states = [];
   killed = 0;
+  stopped = 0;
   gateway = new SpdkGateway({
     name: 'gw1', pool: 'rbd', group: 'g', nqn, serial: 'PP1', namespaces, listeners, monitor, timers: scaleTimers(0.25),
     orders: clients[0]!, looks: clients[1]!,
     target: {
       ended: new Promise((resolve) => { die = resolve; }),
+      stop: () => {
+        stopped++;
+        return Promise.resolve();
+      },
       kill: () => {
         killed++;
         spdk.drop();
@@ -124,6 +130,14 @@ it('whose SPDK has ended has lost its store', async () => {
   await serve();
   die('it ended with SIGSEGV');
   expect(await gateway.ended).toMatchObject({ reason: 'store-lost', detail: 'SPDK: it ended with SIGSEGV' });
+  expect(last()).toMatchObject({ listeners: [], serving: false });
+});
+
+it('that is told to stop takes its listeners away first, and lets SPDK close its images', async () => {
+  await serve();
+  await gateway.stop();
+  expect(spdk.subsystems.get(nqn)!.listeners).toEqual([]);
+  expect([killed, stopped]).toEqual([0, 1]);
   expect(last()).toMatchObject({ listeners: [], serving: false });
 });
 

@@ -21,7 +21,7 @@ export interface SpdkGatewayOptions {
   timers: LabTimers;
   monitor: MonitorClient;
   store: Omit<SpdkStore, 'close'>;
-  target: Pick<SpdkTarget, 'ended' | 'kill'>;
+  target: Pick<SpdkTarget, 'ended' | 'stop' | 'kill'>;
   /** Two connections to the target, see SpdkControl. */
   orders: Pick<JsonRpcClient, 'call'>;
   looks: Pick<JsonRpcClient, 'call'>;
@@ -31,6 +31,8 @@ export interface SpdkGatewayOptions {
   log?: (line: string) => void;
 }
 
+/** How long SPDK may take to close its images, milliseconds. */
+const stopGraceMs = 5_000;
 /** ANA groups that a subsystem has at least: so many may be named by whoever takes them all away. */
 const groupsMin = 16;
 
@@ -71,8 +73,8 @@ export class SpdkGateway {
       ...o.agent,
       onEnding: (end) => {
         this.#ended = true;
-        // Nothing is waited for: SPDK would wait for its storage before it lets go of a connection.
-        void o.target.kill();
+        // Nothing is waited for, but in an orderly end: SPDK would wait for its storage before it lets go of a connection.
+        if (end.reason !== 'stopped') void o.target.kill();
         o.agent?.onEnding?.(end);
       },
     });
@@ -80,7 +82,7 @@ export class SpdkGateway {
     void o.target.ended.then((how) => this.#agent.reportStoreLost(`SPDK: ${how}`));
     this.#agent.onChange(() => void this.#publish(false));
     this.ended = this.#agent.ended.then(async (end) => {
-      await o.target.kill();
+      await o.target.stop(stopGraceMs);
       this.#access = undefined;
       this.#publisher.publish();
       return end;

@@ -137,6 +137,12 @@ describe.skipIf(!wanted)('the control, on SPDK itself', () => {
     await expect(gw1.control.describe()).rejects.toMatchObject({ code: 'SPDK' });
   }, 60_000);
 
+  it('SPDK that is asked to end does so in good order', async () => {
+    const { gw1 } = await pair();
+    await gw1.target.stop(10_000);
+    expect(await gw1.target.ended).toBe('it ended with exit code 0');
+  }, 60_000);
+
   it('what SPDK refuses is an error with its words', async () => {
     const { gw1 } = await pair();
     await expect(gw1.control.addSubsystem({ nqn, serial: 'PP0001', groupIndex: 0 })).rejects.toMatchObject({ code: 'SPDK_RPC', message: expect.stringMatching(/^nvmf_create_subsystem: /) as string });

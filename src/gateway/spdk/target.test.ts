@@ -11,7 +11,7 @@ if (!here) console.log('skipped: SPDK runs on Linux, with setpriv');
 
 /** Stands in for nvmf_tgt: says what it was told, opens its socket late, and answers. */
 const standIn = `
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 const words = process.argv.slice(2);
 console.log('Starting SPDK ' + words.join(' '));
@@ -21,7 +21,8 @@ const server = createServer((socket) => socket.on('data', (data) => {
   const { id, method } = JSON.parse(data);
   socket.write(JSON.stringify({ jsonrpc: '2.0', id, result: method === 'spdk_get_version' ? { version: 'SPDK v0 stand-in' } : true }));
 }));
-if (!words.includes('--mute')) setTimeout(() => server.listen(path), 120);
+process.on('SIGTERM', () => words.includes('--deaf') || process.exit(7));
+if (!words.includes('--mute')) setTimeout(() => { rmSync(path, { force: true }); server.listen(path); }, 120);
 else setInterval(() => undefined, 1000);
 writeFileSync(path + '.pid', String(process.pid));
 `;
@@ -60,6 +61,15 @@ describe.skipIf(!here)('SPDK’s target', () => {
     expect(await target.ended).toBe('it ended with SIGKILL');
     expect(target.pid).toBeUndefined();
     expect(gone(pid)).toBe(true);
+  });
+
+  it('ends in good order when it is asked to, or is killed after its time', async () => {
+    const target = await start([]);
+    await target.stop(5_000);
+    expect(await target.ended).toBe('it ended with exit code 7');
+    const deaf = await start(['--deaf']);
+    await deaf.stop(200);
+    expect(await deaf.ended).toBe('it ended with SIGKILL');
   });
 
   it('that ends at once is told of with what it said', async () => {

@@ -30,7 +30,7 @@ describe.skipIf(!here)('the supervisor', () => {
     children = [];
     for (const folder of ['sys/kernel/config/nvmet/ports/1/subsystems', 'sys/kernel/config/nvmet/subsystems/nqn.x/namespaces', 'sys/bus/rbd/devices', 'dev/mapper', 'etc/pathproof']) mkdirSync(at(folder), { recursive: true });
     writeFileSync(at('supervise'), supervisorScript);
-    writeFileSync(at('program.mjs'), program);
+    for (const name of ['program.mjs', 'spdk-gateway.mjs']) writeFileSync(at(name), program);
   });
   afterEach(async () => {
     for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
@@ -39,8 +39,8 @@ describe.skipIf(!here)('the supervisor', () => {
     rmSync(root, { recursive: true, maxRetries: 5, retryDelay: 100 });
   });
 
-  const start = (): ChildProcess => {
-    const child = spawn('sh', [at('supervise'), 'gw1', at('program.mjs')], { env: { ...process.env, PATHPROOF_ROOT: root }, stdio: 'ignore' });
+  const start = (entry = 'program.mjs'): ChildProcess => {
+    const child = spawn('sh', [at('supervise'), 'gw1', at(entry)], { env: { ...process.env, PATHPROOF_ROOT: root }, stdio: 'ignore' });
     children.push(child);
     return child;
   };
@@ -117,6 +117,24 @@ describe.skipIf(!here)('the supervisor', () => {
     expect(next).not.toBe(pid);
     // A process that has ended but was not waited for has no command line any more.
     expect(existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : '').toBe('');
+  });
+
+  it('of a gateway on SPDK ends the SPDK that is left, nobody else’s, and leaves the kernel’s target alone', async () => {
+    const spdk = (name: string): ChildProcess => {
+      const child = spawn('sleep', ['1000'], { argv0: `nvmf_tgt --rpc-socket ${root}/run/pathproof/${name}.spdk/spdk.sock`, stdio: 'ignore' });
+      children.push(child);
+      return child;
+    };
+    start('spdk-gateway.mjs');
+    const pid = await up();
+    const [own, other] = [spdk('gw1'), spdk('gw2')];
+    mkdirSync(at('run/pathproof/gw1.spdk'));
+    const ended = new Promise((resolve) => { own.once('exit', (_, signal) => resolve(signal)); });
+    process.kill(pid, 'SIGKILL');
+    await exists(files.clean);
+    expect(await ended).toBe('SIGKILL');
+    expect([other.exitCode, other.signalCode, links(), existsSync(at('run/pathproof/gw1.spdk'))]).toEqual([null, null, ['nqn.x'], false]);
+    expect(existsSync(at('sys/kernel/config/nvmet/subsystems/nqn.x'))).toBe(true);
   });
 });
 

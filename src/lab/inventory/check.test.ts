@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { checkInventory } from './check.js';
-import { parseFacts, problemsOf, type HostFacts } from './facts.js';
+import { factsScript, parseFacts, problemsOf, type HostFacts } from './facts.js';
 import { hostNamed, parseInventory } from './file.js';
 import { HostConnections } from './hosts.js';
-import { exampleInventory, existingInventory } from './testing/example.js';
+import { exampleInventory, existingInventory, spdkInventory } from './testing/example.js';
 import { FakeSsh } from './testing/fake-ssh.js';
 
 const inventory = parseInventory(exampleInventory, 'i.yaml');
@@ -51,6 +51,17 @@ describe('what speaks against a host', () => {
     expect(found({ gateways: [] })).toEqual(['cephadm has no gateway of nvmeof.rbd.grp1 there']);
     expect(found({ gateways: [own, own.replace('abcdef', 'ghijkl')] })).toEqual([expect.stringMatching(/^cephadm has 2 gateways of nvmeof\.rbd\.grp1 there/)]);
     expect(found({ gateways: [own.replace(existing.cluster.fsid, '00000000-1111-2222-3333-444444444444')] })).toEqual([expect.stringMatching(/^cephadm has no gateway of nvmeof\.rbd\.grp1 there \(but /)]);
+  });
+
+  it('is SPDK and nothing of the kernel where the gateways are on SPDK', () => {
+    const spdk = parseInventory(spdkInventory, 'i.yaml');
+    const found = (facts: Partial<HostFacts>): string[] => problemsOf(spdk, hostNamed(spdk, 'gw1'), { ...good, spdk: 'SPDK v26.01', missingModules: ['rbd', 'nvmet'], missingTools: ['dmsetup', 'modprobe'], nvmetSubsystems: ['nqn.x'], rbdDevices: ['rbd/x'], ...facts });
+    expect(found({})).toEqual([]);
+    expect(found({ spdk: null })).toEqual(["SPDK's target /opt/spdk/nvmf_tgt does not run there (gateways.spdk.target names it)"]);
+    expect(found({ node: null, missingTools: ['setpriv'] })).toEqual(['node is missing', 'setpriv is missing']);
+    expect(problemsOf(spdk, hostNamed(spdk, 'host1'), good)).toEqual([]);
+    expect(factsScript(spdk)).toContain('say spdk "$(/opt/spdk/nvmf_tgt --version 2>/dev/null)"');
+    expect(factsScript(inventory)).not.toContain('nvmf_tgt');
   });
 
   it('is read from lines', () => {
@@ -110,6 +121,23 @@ describe('inventory check', () => {
       { image: 'pp4', proof: undefined, problem: 'there is no such image' },
     ]);
     expect(found.ready).toBe(false);
+  }, 120_000);
+
+  it('waits for clients of a gateway that was killed, and for nobody else', async () => {
+    program('hostname', 'echo 192.0.2.101');
+    // One that goes after two looks, one of somebody else, one that stays.
+    program('rbd', `case "$*" in
+      *--version*) echo ceph version 20.2 ;;
+      *info*) echo '{"size":16777216,"object_size":4194304,"block_name_prefix":"rbd_data.5"}' ;;
+      *status*pp1*) echo x >>${dir}/looks; if [ $(wc -l <${dir}/looks) -gt 2 ]; then echo '{"watchers":[]}'; else echo '{"watchers":[{"address":"192.0.2.101:0/7"}]}'; fi ;;
+      *status*pp2*) echo '{"watchers":[{"address":"192.0.2.101:0/7"},{"address":"192.0.2.9:0/1"}]}' ;;
+      *status*pp3*) echo '{"watchers":[{"address":"192.0.2.101:0/8"}]}' ;;
+      *status*) echo '{"watchers":[]}' ;;
+    esac`);
+    const said: string[] = [];
+    const found = await checkInventory(inventory, hosts, { say: (text) => said.push(text), watchMaxMs: 9_000 });
+    expect(found.namespaces.map(({ problem }) => problem)).toEqual([undefined, 'somebody has it open: 192.0.2.101:0/7, 192.0.2.9:0/1', 'somebody has it open: 192.0.2.101:0/8', undefined]);
+    expect(said).toEqual(['pp1', 'pp3'].map((image) => expect.stringMatching(new RegExp(`^image ${image}: a gateway that was killed still counts as having it open`)) as string));
   }, 120_000);
 
   it('goes on when a host cannot be reached', async () => {

@@ -8,7 +8,7 @@ import { plannedCommands, type PlannedCommand } from './dry-run.js';
 import { parseInventory } from './file.js';
 import { UndoJournal } from './journal.js';
 import { platformOf } from './platform.js';
-import { exampleInventory, existingInventory } from './testing/example.js';
+import { exampleInventory, existingInventory, spdkInventory } from './testing/example.js';
 
 const inventory = parseInventory(exampleInventory.replace('[kill, network]', '[kill, network, cephadm]'), '/etc/i.yaml');
 const steps = (fault: string): Scenario['steps'] => [{ do: 'inject', id: 'f', fault, target: 'gw2' }, { do: 'heal', id: 'f' }] as Scenario['steps'];
@@ -53,6 +53,17 @@ describe('a dry run', () => {
     expect(host).toMatch(/^host1: /);
     expect(host).toContain('ip saddr { 192.0.2.102 } tcp sport 4420 counter drop');
     expect(commandsOf(plannedCommands(inventory, [planOf('gateway.listeners')]), 'fault')).toEqual([]);
+  });
+
+  it('loads nothing into the kernel of gateways on SPDK, and starts another program there', () => {
+    const spdk = parseInventory(spdkInventory, '/etc/i.yaml');
+    const list = plannedCommands(spdk, [planScenario('smoke', { name: 'one', title: 'One', description: 'inject.', steps: steps('gateway.kill') }, { seed: 's', lab: 'inventory', platform: platformOf(spdk) })]);
+    const own = list.filter(({ host }) => host === 'gw1');
+    expect(own.filter(({ what }) => what.startsWith('kernel modules'))).toEqual([]);
+    expect(list.filter(({ host, what }) => host === 'host1' && what.startsWith('kernel modules'))).toHaveLength(2);
+    expect(own.find(({ what }) => what === 'spdk-gateway program')?.command).toContain('supervise gw1 /usr/local/lib/pathproof/spdk-gateway.mjs');
+    expect(own.filter(({ when }) => when === 'undo').map(({ what }) => what)).toEqual(['spdk-gateway program and its folders']);
+    expect(commandsOf(list, 'heal')[0]).toContain('spdk-gateway.mjs');
   });
 
   it('starts nothing on gateways that are there already, and shows what cephadm is told, and how its service gets back', () => {

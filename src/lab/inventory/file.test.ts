@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PathproofError } from '../../util/errors.js';
-import { hostNamed, loadInventory, parseInventory, withRole } from './file.js';
-import { exampleInventory as good, existingInventory as existing } from './testing/example.js';
+import { hostNamed, loadInventory, parseInventory, spdkOf, withRole } from './file.js';
+import { exampleInventory as good, existingInventory as existing, spdkInventory as spdk } from './testing/example.js';
 
 function mistakes(text: string): string {
   try {
@@ -61,6 +61,23 @@ describe('inventory file', () => {
     ['a service of gateways that pathproof starts', good.replace('kind: nvmet', 'kind: nvmet, service: nvmeof.a.b'), /gateways\.service: only gateways of the kind ceph-nvmeof/],
   ])('refuses gateways that are there already with %s', (_, text, message) => {
     expect([good, existing]).not.toContain(text);
+    expect(mistakes(text)).toMatch(message);
+  });
+
+  it('takes SPDK, as it is installed by itself unless it is named', () => {
+    expect(spdkOf(parseInventory(spdk, 'i.yaml'))).toEqual({ target: '/opt/spdk/nvmf_tgt', arguments: ['--cpumask', '[0,1]', '--no-huge'] });
+    expect(spdkOf(parseInventory(good.replace('kind: nvmet', 'kind: spdk'), 'i.yaml'))).toEqual({ target: '/usr/local/bin/nvmf_tgt', arguments: ['--cpumask', '0x1'] });
+    expect(spdkOf(parseInventory(good, 'i.yaml'))).toBeUndefined();
+  });
+
+  it.each([
+    ['for another kind', spdk.replace('kind: spdk', 'kind: nvmet'), /^i\.yaml:\d+:\d+: gateways\.spdk: only gateways of the kind spdk have it/],
+    ['reached otherwise', spdk.replace('--no-huge', '--rpc-socket'), /gateways\.spdk\.arguments\.2: --rpc-socket: pathproof says by itself how SPDK is reached/],
+    ['with a PCI device', spdk.replace('--no-huge', '-A, "0000:01:00.0"'), /gateways\.spdk\.arguments\.2: -A: .*no PCI device is touched/],
+    ['with an option that would be shell', spdk.replace('--no-huge', '"--no-huge; rm"'), /gateways\.spdk\.arguments\.2: an option without blanks and quotes/],
+    ['in a folder of its own', spdk.replace('/opt/spdk/nvmf_tgt', 'build/bin/nvmf_tgt'), /gateways\.spdk\.target: an absolute path/],
+  ])('refuses SPDK %s', (_, text, message) => {
+    expect(text).not.toBe(spdk);
     expect(mistakes(text)).toMatch(message);
   });
 

@@ -95,7 +95,7 @@ export class InventoryProvider implements LabProvider {
       journal = UndoJournal.begin(inventory);
       const making = changes = new Changes(inventory, journal, connections);
       work = (async (): Promise<Prepared> => {
-        const found = await checkInventory(inventory, connections);
+        const found = await checkInventory(inventory, connections, { say: (text) => progress('', text) });
         if (!found.ready) {
           const problems = [...found.hosts.flatMap(({ host, problems: own }) => own.map((text) => `${host}: ${text}`)), ...found.namespaces.flatMap(({ image, problem }) => (problem === undefined ? [] : [`image ${image}: ${problem}`]))];
           throw infraError('INVENTORY_NOT_READY', `the hosts of ${inventory.name} are not ready: ${problems[0]!}`, { details: problems, hint: `pathproof inventory check ${inventory.file}` });

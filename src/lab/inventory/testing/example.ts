@@ -29,6 +29,9 @@ namespaces:
   - { image: pp4, mebibytes: 16, scratch: true }
 `;
 
+/** The same hosts with SPDK on the gateways. */
+export const spdkInventory = exampleInventory.replace('gateways: { kind: nvmet }', 'gateways: { kind: spdk, spdk: { target: /opt/spdk/nvmf_tgt, arguments: [--cpumask, "[0,1]", --no-huge] } }');
+
 /** The same hosts with gateways that cephadm has deployed, on hosts that it has other names for. */
 export const existingInventory = exampleInventory
   .replace('gateways: { kind: nvmet }', 'gateways: { kind: ceph-nvmeof, subsystem: "nqn.2016-06.io.spdk:cnode1", timers: { beaconGraceMs: 10000 } }')
