@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { infraError, messageOf, PathproofError } from '../../../util/errors.js';
 import { cacheDir } from '../../qemu/cache.js';
 import { defaultSuite } from '../../qemu/image/recipe.js';
 import { withLock } from '../../qemu/image/lock.js';
@@ -28,7 +29,7 @@ const lockWaitMaxMs = 40 * 60_000;
 /**
  * SPDK's target as ceph-nvmeof has it, built from Debian: the source package `ceph` contains ceph-nvmeof, and that SPDK (with DPDK), as git
  * submodules (src/nvmeof/gateway/spdk). With all libraries that it needs, in one folder that may lie anywhere: hosts of a test have none of
- * them. Needs root. Resolves to the folder, which is in the cache: `bin/nvmf_tgt`.
+ * them. Needs root. Resolves to the folder, which is in the cache: `bin/nvmf_tgt`. Rejects with SPDK_SOURCE where the source cannot be had.
  */
 export async function ensureSpdk(progress: (line: string) => void): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([1, defaultSuite, packages, configure, program, sourceScript, buildScript, launcher])).digest('hex').slice(0, 16);
@@ -44,7 +45,13 @@ export async function ensureSpdk(progress: (line: string) => void): Promise<stri
       ...apart, 'mmdebstrap', '--mode=root', '--variant=minbase', '--format=directory', '--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Retries "3"',
       `--include=${packages.join(',')}`, defaultSuite, part, `deb ${mirror} ${defaultSuite} main`, `deb-src ${mirror} ${defaultSuite} main`,
     ], { timeoutMs: stepMaxMs }) });
-    await stages.run({ file: 'source', title: 'Debian’s source of Ceph, SPDK in it', make: async (part) => void await runTool('sh', ['-c', sourceScript, 'sh', root, part], { timeoutMs: stepMaxMs }) });
+    await stages.run({ file: 'source', title: 'Debian’s source of Ceph, SPDK in it', make: async (part) => {
+      try {
+        await runTool('sh', ['-c', sourceScript, 'sh', root, part], { timeoutMs: stepMaxMs });
+      } catch (error) {
+        throw infraError('SPDK_SOURCE', `the archive ${mirror} does not give its source of Ceph, which SPDK is in`, { cause: error, details: error instanceof PathproofError ? error.details : [messageOf(error)] });
+      }
+    } });
     await stages.run({ file: 'spdk', title: 'SPDK, compiled', make: async (part) => {
       await runTool('unshare', [...apart, 'sh', '-c', buildScript, 'sh', root, stages.path('source'), part, configure.join(' '), program], { timeoutMs: stepMaxMs });
       mkdirSync(join(part, 'bin'));
