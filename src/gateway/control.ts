@@ -2,7 +2,7 @@ import type { AnaStateName } from '../history/events.js';
 
 /**
  * What the gateway agent needs from a gateway's data plane, whichever it is: our userspace target, the
- * Linux kernel target (nvmet configfs) or a real ceph-nvmeof (gRPC). A driver translates; it decides nothing.
+ * Linux kernel target (nvmet configfs) or SPDK's (JSON-RPC). A driver translates; it decides nothing.
  *
  * Calls take effect in the order in which they were made, even if an earlier one has not settled yet:
  * an `inaccessible` must overtake a promotion that is still under way, never the other way round.
@@ -70,7 +70,7 @@ export interface SubsystemDescription {
 }
 
 export interface GatewayDescription {
-  /** `userspace`, `nvmet`, `ceph-nvmeof`. */
+  /** `userspace`, `nvmet`, `spdk`. */
   driver: string;
   subsystems: SubsystemDescription[];
 }

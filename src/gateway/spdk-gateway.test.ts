@@ -128,8 +128,8 @@ it('that is fenced ends, and SPDK at once, whatever it waits for', async () => {
 
 it('whose SPDK has ended has lost its store', async () => {
   await serve();
-  die('it ended with SIGSEGV');
-  expect(await gateway.ended).toMatchObject({ reason: 'store-lost', detail: 'SPDK: it ended with SIGSEGV' });
+  die('SPDK ended with SIGSEGV');
+  expect(await gateway.ended).toMatchObject({ reason: 'store-lost', detail: 'SPDK ended with SIGSEGV' });
   expect(last()).toMatchObject({ listeners: [], serving: false });
 });
 

@@ -79,7 +79,7 @@ export class SpdkGateway {
       },
     });
     o.store.onFenced(() => this.#agent.reportFenced());
-    void o.target.ended.then((how) => this.#agent.reportStoreLost(`SPDK: ${how}`));
+    void o.target.ended.then((how) => this.#agent.reportStoreLost(how));
     this.#agent.onChange(() => void this.#publish(false));
     this.ended = this.#agent.ended.then(async (end) => {
       await o.target.stop(stopGraceMs);

@@ -1,9 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { sleep } from '../../util/clock.js';
 import { infraError, type PathproofError } from '../../util/errors.js';
+import { Companion } from '../companion.js';
 
 /** One block device of the daemon: the options of its `--blockdev`, and the name of its export. */
 export interface ExportedDevice {
@@ -25,31 +24,18 @@ export interface StorageDaemonOptions {
 
 const lookMs = 25;
 const stillWaitingMs = 10_000;
-const saidLinesMax = 15;
-const setpriv = '/usr/bin/setpriv';
 
-/**
- * qemu-storage-daemon(1) with an NBD export of each device on one unix socket. It lives as long as the gateway at most: the kernel
- * kills it when the thread that started it ends (setpriv, where there is one; a container ends with its first process anyway).
- */
+/** qemu-storage-daemon(1) with an NBD export of each device on one unix socket. It lives as long as the gateway at most. */
 export class StorageDaemon {
   readonly socket: string;
-  /** Settles with how it ended. */
+  /** Settles with how it ended, and what it said last. */
   readonly ended: Promise<string>;
-  readonly #child: ChildProcess;
-  #end: string | undefined;
+  readonly #process: Companion;
 
-  private constructor(socket: string, child: ChildProcess, said: readonly string[]) {
+  private constructor(socket: string, process: Companion) {
     this.socket = socket;
-    this.#child = child;
-    this.ended = new Promise((resolve) => {
-      const settle = (how: string): void => {
-        this.#end ??= [how, ...said.slice(-1)].join(': ');
-        resolve(this.#end);
-      };
-      child.once('error', (error) => settle(`qemu-storage-daemon cannot be started: ${error.message}`));
-      child.once('close', (code, signal) => settle(`qemu-storage-daemon ended with ${code === null ? String(signal) : `exit code ${code}`}`));
-    });
+    this.#process = process;
+    this.ended = process.ended.then(() => endOf(process)!);
   }
 
   /** Resolves when every device is open and exported. Rejects with QSD, with what it said, and leaves none behind. */
@@ -64,54 +50,42 @@ export class StorageDaemon {
       // Written when all of the above is done.
       '--pidfile', pidFile,
     ];
-    const line = existsSync(setpriv) ? [setpriv, '--pdeathsig', 'KILL', '--', program, ...args] : [program, ...args];
-    const said: string[] = [];
-    const child = spawn(line[0]!, line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [child.stdout, child.stderr]) {
-      // It writes a message in pieces.
-      createInterface({ input: stream }).on('line', (each) => {
-        if (each.trim() === '') return;
-        log(each);
-        if (said.push(each) > saidLinesMax) said.shift();
-      });
-    }
-    const daemon = new StorageDaemon(socket, child, said);
+    const process = new Companion({ name: 'qemu-storage-daemon', program, args, log });
     const startedMs = performance.now();
     let sayAtMs = startedMs + stillWaitingMs;
     while (!existsSync(pidFile)) {
-      await Promise.race([daemon.ended, sleep(lookMs)]);
+      await Promise.race([process.ended, sleep(lookMs)]);
       const nowMs = performance.now();
       const late = nowMs - startedMs >= openMaxMs;
-      if (daemon.#end !== undefined || late) {
-        const why = daemon.#end ?? `not all devices are open after ${openMaxMs / 1_000} s`;
-        await daemon.kill();
-        throw qsdError(why, said);
+      const end = endOf(process);
+      if (end !== undefined || late) {
+        await process.kill();
+        throw qsdError(end ?? `not all devices are open after ${openMaxMs / 1_000} s`, process.said);
       }
       if (nowMs >= sayAtMs) {
         log(`waiting for the storage since ${Math.round((nowMs - startedMs) / 1_000)} s`);
         sayAtMs += stillWaitingMs;
       }
     }
-    return daemon;
+    return new StorageDaemon(socket, process);
   }
 
   get pid(): number | undefined {
-    return this.#end === undefined ? this.#child.pid : undefined;
+    return this.#process.pid;
   }
 
-  /** SIGTERM: it closes its devices. After `graceMs` it is killed: a cluster that does not answer must not hold anybody up. */
-  async stop(graceMs: number): Promise<void> {
-    this.#child.kill('SIGTERM');
-    const inTime = new AbortController();
-    await Promise.race([this.ended, sleep(graceMs, inTime.signal)]);
-    inTime.abort();
-    await this.kill();
+  /** SIGTERM: it closes its devices; see Companion. */
+  stop(graceMs: number): Promise<void> {
+    return this.#process.stop(graceMs);
   }
 
-  async kill(): Promise<void> {
-    if (this.#end === undefined) this.#child.kill('SIGKILL');
-    await this.ended;
+  kill(): Promise<void> {
+    return this.#process.kill();
   }
+}
+
+function endOf({ end, said }: Companion): string | undefined {
+  return end === undefined ? undefined : [end, ...said.slice(-1)].join(': ');
 }
 
 function qsdError(why: string, details: readonly string[]): PathproofError {

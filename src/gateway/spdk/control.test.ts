@@ -149,6 +149,21 @@ describe('an ANA state', () => {
     await control.setAnaState(nqn, 1, 'optimized');
     await taken;
     expect(spdk.ana(nqn, 1)).toEqual(['optimized', 'optimized']);
+    expect(spdk.periods.get('rbd_img1')).toBe(0);
+  });
+
+  it('that takes a group away again while it is waited for goes on being waited for', async () => {
+    await serve();
+    spdk.depth.set('rbd_img1', 1);
+    const first = control.setAnaState(nqn, 1, 'inaccessible');
+    expect(await settled(first, 60)).toBe(false);
+    const second = control.setAnaState(nqn, 1, 'inaccessible');
+    await first;
+    expect(await settled(second, 60)).toBe(false);
+    expect(spdk.periods.get('rbd_img1')).toBeGreaterThan(0);
+    spdk.depth.set('rbd_img1', 0);
+    await second;
+    expect(spdk.periods.get('rbd_img1')).toBe(0);
   });
 
   it('that SPDK does not have is refused', async () => {

@@ -54,6 +54,8 @@ export class SpdkControl implements GatewayControl {
   readonly #subsystems = new Map<string, Subsystem>();
   /** Ends the wait for an ANA group that is drained no longer, because it was opened again. Key: NQN and group. */
   readonly #drains = new Map<string, AbortController>();
+  /** Waits under way, by the same key: the last one ends the sampling. */
+  readonly #waiting = new Map<string, number>();
 
   constructor(options: SpdkControlOptions) {
     this.#o = options;
@@ -137,10 +139,11 @@ export class SpdkControl implements GatewayControl {
       // Whoever takes everything away names groups that nobody has ever heard of.
       if (state === 'inaccessible' && !groupsOf(subsystem).has(group)) return;
       subsystem.ana.set(group, state);
-      const stop = this.#drain(`${each} ${group}`);
+      const key = `${each} ${group}`;
+      const stop = this.#drain(key);
       // Asked for in this very turn, so that the orders are in the order of the calls.
       await Promise.all(subsystem.listeners.map((listener) => this.#setAt(each, addressOf(listener), group, state)));
-      if (state === 'inaccessible') await this.#whenDrained([...subsystem.namespaces.values()].filter(({ anaGroup }) => anaGroup === group).map(({ bdev }) => bdev), stop);
+      if (state === 'inaccessible') await this.#whenDrained(key, [...subsystem.namespaces.values()].filter(({ anaGroup }) => anaGroup === group).map(({ bdev }) => bdev), stop);
     }));
   }
 
@@ -161,11 +164,12 @@ export class SpdkControl implements GatewayControl {
    * the orders behind it, so its own sampling of the queues is looked at (bdev_set_qd_sampling_period): twice, each long enough after the
    * last change for a new sample.
    */
-  async #whenDrained(bdevs: readonly string[], stop: AbortSignal): Promise<void> {
-    if (bdevs.length === 0) return;
+  async #whenDrained(key: string, bdevs: readonly string[], stop: AbortSignal): Promise<void> {
+    if (bdevs.length === 0 || stop.aborted) return;
     const period = (us: number): Promise<unknown> => Promise.all(bdevs.map((name) => this.#o.looks.call('bdev_set_qd_sampling_period', { name, period: us })));
-    await period(samplePeriodUs);
+    this.#waiting.set(key, (this.#waiting.get(key) ?? 0) + 1);
     try {
+      await period(samplePeriodUs);
       for (let idle = 0; idle < drainLooks;) {
         await sleep(drainLookMs, stop);
         if (stop.aborted) return;
@@ -174,8 +178,9 @@ export class SpdkControl implements GatewayControl {
         idle = depths.every((depth) => depth === 0) ? idle + 1 : 0;
       }
     } finally {
-      // The next one to wait has set it by now.
-      if (!stop.aborted) await period(0).catch(() => undefined);
+      const others = this.#waiting.get(key)! - 1;
+      this.#waiting.set(key, others);
+      if (others === 0) await period(0).catch(() => undefined);
     }
   }
 

@@ -140,7 +140,7 @@ describe.skipIf(!wanted)('the control, on SPDK itself', () => {
   it('SPDK that is asked to end does so in good order', async () => {
     const { gw1 } = await pair();
     await gw1.target.stop(10_000);
-    expect(await gw1.target.ended).toBe('it ended with exit code 0');
+    expect(await gw1.target.ended).toBe('SPDK ended with exit code 0');
   }, 60_000);
 
   it('what SPDK refuses is an error with its words', async () => {

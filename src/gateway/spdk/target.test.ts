@@ -58,7 +58,7 @@ describe.skipIf(!here)('SPDK’s target', () => {
     expect(said[0]).toBe(`SPDK: Starting SPDK --cpumask 0x1 --no-pci --rpc-socket ${dir}/spdk.sock`);
     const pid = target.pid!;
     await target.kill();
-    expect(await target.ended).toBe('it ended with SIGKILL');
+    expect(await target.ended).toBe('SPDK ended with SIGKILL');
     expect(target.pid).toBeUndefined();
     expect(gone(pid)).toBe(true);
   });
@@ -66,14 +66,14 @@ describe.skipIf(!here)('SPDK’s target', () => {
   it('ends in good order when it is asked to, or is killed after its time', async () => {
     const target = await start([]);
     await target.stop(5_000);
-    expect(await target.ended).toBe('it ended with exit code 7');
+    expect(await target.ended).toBe('SPDK ended with exit code 7');
     const deaf = await start(['--deaf']);
     await deaf.stop(200);
-    expect(await deaf.ended).toBe('it ended with SIGKILL');
+    expect(await deaf.ended).toBe('SPDK ended with SIGKILL');
   });
 
   it('that ends at once is told of with what it said', async () => {
-    await expect(start(['--fail'])).rejects.toMatchObject({ code: 'SPDK_START', message: `${program}: it ended with exit code 1`, hint: expect.stringMatching(/hugepages/) as string, details: expect.arrayContaining(['EAL: Cannot get hugepage information.']) as string[] });
+    await expect(start(['--fail'])).rejects.toMatchObject({ code: 'SPDK_START', message: `${program}: SPDK ended with exit code 1`, hint: expect.stringMatching(/hugepages/) as string, details: expect.arrayContaining(['EAL: Cannot get hugepage information.']) as string[] });
   });
 
   it('that never answers, or is not there, is given up and leaves nothing', async () => {

@@ -1,9 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { sleep } from '../../util/clock.js';
 import { infraError, messageOf } from '../../util/errors.js';
+import { Companion } from '../companion.js';
 import { JsonRpcClient, SpdkRpcError } from './json-rpc.js';
 
 export interface SpdkTargetOptions {
@@ -20,91 +19,62 @@ export interface SpdkTargetOptions {
 /** An emulated processor takes its time to set up the memory. */
 const startMaxDefaultMs = 60_000;
 const lookMs = 50;
-const saidLinesMax = 15;
-const setpriv = '/usr/bin/setpriv';
 
-/**
- * SPDK's NVMe-oF target as a process of this gateway's own. It lives as long as the gateway at most: the kernel kills it when the
- * thread that started it ends (setpriv(1)), however that ended, so that a killed gateway serves nothing any more.
- */
+/** SPDK's NVMe-oF target as a process of this gateway's own: a killed gateway serves nothing any more. */
 export class SpdkTarget {
   /** Where its JSON-RPC server is. */
   readonly socket: string;
   /** `SPDK v26.01 …`. */
   readonly version: string;
-  /** Settles with how it ended. */
-  readonly ended: Promise<string>;
-  readonly #child: ChildProcess;
-  readonly #end: { how?: string };
+  readonly #process: Companion;
 
-  private constructor(parts: { socket: string; version: string; ended: Promise<string>; child: ChildProcess; end: { how?: string } }) {
-    this.socket = parts.socket;
-    this.version = parts.version;
-    this.ended = parts.ended;
-    this.#child = parts.child;
-    this.#end = parts.end;
+  private constructor(socket: string, version: string, process: Companion) {
+    this.socket = socket;
+    this.version = version;
+    this.#process = process;
   }
 
   /** Resolves when it answers. Rejects with SPDK_START, with what it said, and leaves none behind. */
   static async start({ program, args, dir, log, startMaxMs = startMaxDefaultMs }: SpdkTargetOptions): Promise<SpdkTarget> {
     const socket = join(dir, 'spdk.sock');
     // --no-pci: the NVMe devices of this machine are somebody's.
-    const line = [setpriv, '--pdeathsig', 'KILL', '--', program, ...args, '--no-pci', '--rpc-socket', socket];
-    const said: string[] = [];
-    const child = spawn(line[0]!, line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on('line', (each) => {
-        if (each.trim() === '') return;
-        log(`SPDK: ${each}`);
-        if (said.push(each) > saidLinesMax) said.shift();
-      });
-    }
-    const end: { how?: string } = {};
-    const ended = new Promise<string>((resolve) => {
-      const settle = (how: string): void => {
-        end.how ??= how;
-        resolve(end.how);
-      };
-      child.once('error', (error) => settle(`it cannot be started: ${error.message}`));
-      child.once('close', (code, signal) => settle(`it ended with ${code === null ? String(signal) : `exit code ${code}`}`));
-    });
+    const target = new Companion({ name: 'SPDK', program, args: [...args, '--no-pci', '--rpc-socket', socket], log: (line) => log(`SPDK: ${line}`) });
     const rpc = new JsonRpcClient(socket);
     try {
       const deadline = performance.now() + startMaxMs;
       for (;;) {
-        if (end.how !== undefined) throw new Error(end.how);
+        if (target.end !== undefined) throw new Error(target.end);
         if (performance.now() >= deadline) throw new Error(`it does not answer after ${startMaxMs / 1_000} s`);
         // Until everything of it has started it answers only what is for its start; its socket is there before anybody listens on it.
         if (existsSync(socket) && await answers(rpc, Math.max(1, deadline - performance.now()))) break;
-        await Promise.race([ended, sleep(lookMs)]);
+        await Promise.race([target.ended, sleep(lookMs)]);
       }
       const { version } = await rpc.call<{ version: string }>('spdk_get_version');
-      return new SpdkTarget({ socket, version, ended, child, end });
+      return new SpdkTarget(socket, version, target);
     } catch (error) {
-      child.kill('SIGKILL');
-      if (end.how === undefined) await ended;
-      throw infraError('SPDK_START', `${program}: ${messageOf(error)}`, { details: said, hint: hintFor(said) });
+      await target.kill();
+      throw infraError('SPDK_START', `${program}: ${messageOf(error)}`, { details: target.said, hint: hintFor(target.said) });
     } finally {
       rpc.close();
     }
   }
 
+  /** Settles with how it ended. */
+  get ended(): Promise<string> {
+    return this.#process.ended;
+  }
+
   get pid(): number | undefined {
-    return this.#end.how === undefined ? this.#child.pid : undefined;
+    return this.#process.pid;
   }
 
-  /** SIGTERM: it closes its images, so that the cluster knows at once that nobody has them open. After `graceMs` it is killed: storage that does not answer must not hold anybody up. */
-  async stop(graceMs: number): Promise<void> {
-    this.#child.kill('SIGTERM');
-    const inTime = new AbortController();
-    await Promise.race([this.ended, sleep(graceMs, inTime.signal)]);
-    inTime.abort();
-    await this.kill();
+  /** In good order it closes its images, so that the cluster knows at once that nobody has them open. */
+  stop(graceMs: number): Promise<void> {
+    return this.#process.stop(graceMs);
   }
 
-  async kill(): Promise<void> {
-    if (this.#end.how === undefined) this.#child.kill('SIGKILL');
-    await this.ended;
+  kill(): Promise<void> {
+    return this.#process.kill();
   }
 }
 
@@ -120,7 +90,7 @@ async function answers(rpc: JsonRpcClient, maxMs: number): Promise<boolean> {
 
 function hintFor(said: readonly string[]): string {
   const text = said.join('\n');
-  if (/hugepage|could not allocate|Cannot get hugepage/i.test(text)) return 'SPDK needs hugepages (scripts/setup.sh of SPDK), or --no-huge with enough of --mem-size (512 or more)';
+  if (/hugepage|could not allocate/i.test(text)) return 'SPDK needs hugepages (scripts/setup.sh of SPDK), or --no-huge with enough of --mem-size (512 or more)';
   if (/openssl\.cnf|initialize OpenSSL/i.test(text)) return 'SPDK wants the configuration of OpenSSL: apt-get install -y openssl';
   return 'the inventory names program and arguments: gateways.spdk';
 }

@@ -11,15 +11,12 @@ export interface GuestGatewayInfo {
   /** `192.0.2.101:0/nonce`: what the monitor blocklists to fence this incarnation. */
   storeAddress: string;
   pid: number;
-  /** Name and version of the target, where it is a program. */
-  target?: string;
 }
 
 /** A gateway on some target and store, ready to be started. */
 export interface PreparedGateway {
   gateway: AskedGateway & { readonly ended: Promise<AgentEnd>; start(): void; announce(): void };
   store: { readonly address: string; close(): void };
-  target?: string;
 }
 
 /** As whom a gateway uses the cluster, and its session with the monitors. */
@@ -32,7 +29,7 @@ export function runGatewayMember(prepare: (config: GuestGatewayConfig, client: G
     const entity = auth.kind === 'cephx' ? auth.entity : `client.nvmeof.${name}`;
     const log = (line: string): void => context.log(line);
     const monitor = connectCephMonitor({ mons: monHosts.map(endpointOf), entity, log, ...(auth.kind === 'cephx' ? { key: auth.secret } : {}) });
-    const { gateway, store, target } = await prepare(config, { entity, monitor }, context);
+    const { gateway, store } = await prepare(config, { entity, monitor }, context);
     void gateway.ended.then(async ({ reason, detail }) => {
       log(`ended: ${reason}: ${detail}`);
       await monitor.close();
@@ -40,7 +37,7 @@ export function runGatewayMember(prepare: (config: GuestGatewayConfig, client: G
       setTimeout(() => process.exit(gatewayExitCodes[reason]), farewellMs);
     });
     gateway.start();
-    const info: GuestGatewayInfo = { storeAddress: store.address, pid: process.pid, ...(target === undefined ? {} : { target }) };
+    const info: GuestGatewayInfo = { storeAddress: store.address, pid: process.pid };
     return {
       info,
       handlers: {

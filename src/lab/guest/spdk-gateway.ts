@@ -33,7 +33,7 @@ runGatewayMember(async (config, { entity, monitor }, context) => {
       agent: { onFenced, onEnding: tellEnding(name, context) },
       onState: (state) => context.emit(state),
     });
-    return { gateway, store, target: target.version };
+    return { gateway, store };
   } catch (error) {
     await target.kill();
     throw error;
