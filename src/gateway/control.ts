@@ -75,6 +75,17 @@ export interface GatewayDescription {
   subsystems: SubsystemDescription[];
 }
 
+/** Identify Controller MN, as ceph-nvmeof's gateways have it. */
+export const modelNumber = 'Ceph bdev Controller';
+
+/** From the most to the least that a host may do. */
+export const anaStatesByAccess: readonly ControlAnaState[] = ['optimized', 'non-optimized', 'change', 'inaccessible', 'persistent-loss'];
+
+/** Equal for equal addresses. */
+export function addressKey({ host, port }: SocketAddress): string {
+  return `${host} ${port}`;
+}
+
 /** Width of the controller id range of one gateway (ceph-nvmeof: CNTLID_RANGE_SIZE by gateway index). */
 export const cntlidsPerGateway = 2040;
 

@@ -4,6 +4,7 @@ import type { MonitorClient } from '../monitor/client.js';
 import type { LabTimers } from '../plan/types.js';
 import { GatewayAgent } from './agent/index.js';
 import type { AgentEnd, GatewayAgentOptions } from './agent/index.js';
+import { anaGroupsMax } from './agent/serving.js';
 import type { ControlListener, ControlNamespace } from './control.js';
 import { StatePublisher, statePeriodMs, type GatewayState } from './gateway-state.js';
 import { SpdkControl, type SpdkAccess, type SpdkStore, type SpdkTarget } from './spdk/index.js';
@@ -33,8 +34,6 @@ export interface SpdkGatewayOptions {
 
 /** How long SPDK may take to close its images, milliseconds. */
 const stopGraceMs = 5_000;
-/** ANA groups that a subsystem has at least: so many may be named by whoever takes them all away. */
-const groupsMin = 16;
 
 /**
  * One whole gateway on SPDK's target: the agent, SPDK as a process of its own, and images opened by SPDK through librbd. What it
@@ -60,7 +59,7 @@ export class SpdkGateway {
     this.#log = o.log ?? (() => undefined);
     this.#publisher = new StatePublisher(() => this.#state(), o.onState);
     this.#control = new SpdkControl({
-      orders: o.orders, looks: o.looks, bdevOf: (image) => o.store.bdevOf(image), maxNamespaces: Math.max(groupsMin, ...o.namespaces.map(({ nsid, anaGroup }) => Math.max(nsid, anaGroup))),
+      orders: o.orders, looks: o.looks, bdevOf: (image) => o.store.bdevOf(image), maxNamespaces: Math.max(anaGroupsMax, ...o.namespaces.map(({ nsid, anaGroup }) => Math.max(nsid, anaGroup))),
     });
     this.#agent = new GatewayAgent({
       gwId: o.name, pool: o.pool, group: o.group, timers: o.timers,

@@ -1,5 +1,5 @@
 import { PathproofError } from '../../util/errors.js';
-import { cntlidRange } from '../control.js';
+import { addressKey, anaStatesByAccess, cntlidRange, modelNumber } from '../control.js';
 import type {
   ControlAnaState, ControlListener, ControlNamespace, ControlSubsystem, GatewayControl, GatewayDescription, SocketAddress, SubsystemDescription,
 } from '../control.js';
@@ -8,12 +8,8 @@ import type { NamespaceDevice, OpenDevice } from './device.js';
 import { whenDrained } from './drain.js';
 import { NvmetPort } from './port.js';
 
-/** Identify Controller MN, as ceph-nvmeof's gateways have it. */
-const modelNumber = 'Ceph bdev Controller';
 /** Longest wait for I/O that keeps a namespace from being removed, milliseconds. */
 const removeLimitDefaultMs = 10_000;
-/** From the most to the least that a host may do; what subsystems that share a port get is the least that one of them may. */
-const byAccess: readonly ControlAnaState[] = ['optimized', 'non-optimized', 'change', 'inaccessible', 'persistent-loss'];
 
 interface Subsystem {
   /** Key: namespace id. */
@@ -90,9 +86,9 @@ export class NvmetControl implements GatewayControl {
     const ports = this.#allPorts().filter((port) => port.serves(nqn));
     const all = new Set([...groups, ...ports.flatMap((port) => port.groups)]);
     return {
-      listeners: ports.map(({ address }) => ({ bound: address, advertised: advertised?.get(keyOf(address)) ?? address })),
+      listeners: ports.map(({ address }) => ({ bound: address, advertised: advertised?.get(addressKey(address)) ?? address })),
       // Where ports disagree, what a host can get through one of them counts.
-      ana: Object.fromEntries([...all].map((group) => [group, byAccess[Math.min(...ports.map((port) => byAccess.indexOf(port.ana(group))))] ?? 'inaccessible'])),
+      ana: Object.fromEntries([...all].map((group) => [group, anaStatesByAccess[Math.min(...ports.map((port) => anaStatesByAccess.indexOf(port.ana(group))))] ?? 'inaccessible'])),
       namespaces: this.#enabled(nqn).length,
     };
   }
@@ -145,7 +141,7 @@ export class NvmetControl implements GatewayControl {
     const address = { host, port: number };
     if (number === 0) throw new RangeError('the kernel target does not choose ports by itself');
     const port = this.#allPorts().find((other) => other.at(address)) ?? NvmetPort.make(this.#fs, address);
-    if (advertised !== undefined) subsystem.advertised.set(keyOf(address), advertised);
+    if (advertised !== undefined) subsystem.advertised.set(addressKey(address), advertised);
     if (port.serves(nqn)) return address;
     // A host that gets in must find every group, in the state that it is to have.
     for (const { anaGroup } of subsystem.namespaces.values()) port.ensureGroup(anaGroup);
@@ -171,13 +167,13 @@ export class NvmetControl implements GatewayControl {
     await Promise.all(nqns.map((each) => this.#whenDrained(each, group, state)));
   }
 
-  /** The least access of those that share the port. One that this object did not make has no say. */
+  /** What subsystems that share a port get is the least that one of them may. One that this object did not make has no say. */
   #wantedAt(nqns: readonly string[], group: number): ControlAnaState {
     const ranks = nqns.flatMap((nqn) => {
       const subsystem = this.#subsystems.get(nqn);
-      return subsystem === undefined ? [] : [byAccess.indexOf(subsystem.ana.get(group) ?? 'inaccessible')];
+      return subsystem === undefined ? [] : [anaStatesByAccess.indexOf(subsystem.ana.get(group) ?? 'inaccessible')];
     });
-    return byAccess[Math.max(...ranks)] ?? 'inaccessible';
+    return anaStatesByAccess[Math.max(...ranks)] ?? 'inaccessible';
   }
 
   async #whenDrained(nqn: string, group: number, state: ControlAnaState): Promise<void> {
@@ -216,10 +212,6 @@ export class NvmetControl implements GatewayControl {
     if (subsystem === undefined) throw new RangeError(`no subsystem ${nqn} was added`);
     return subsystem;
   }
-}
-
-function keyOf({ host, port }: SocketAddress): string {
-  return `${host} ${port}`;
 }
 
 function groupsOf({ namespaces, ana }: Subsystem): Set<number> {

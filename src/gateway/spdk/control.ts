@@ -1,13 +1,9 @@
 import { sleep } from '../../util/clock.js';
 import { infraError, PathproofError } from '../../util/errors.js';
-import { cntlidRange } from '../control.js';
+import { addressKey, anaStatesByAccess, cntlidRange, modelNumber } from '../control.js';
 import type { ControlAnaState, ControlListener, ControlNamespace, ControlSubsystem, GatewayControl, GatewayDescription, SocketAddress, SubsystemDescription } from '../control.js';
 import type { JsonRpcClient } from './json-rpc.js';
 
-/** Identify Controller MN, as ceph-nvmeof's gateways have it. */
-const modelNumber = 'Ceph bdev Controller';
-/** From the most to the least that a host may do. */
-const byAccess: readonly ControlAnaState[] = ['optimized', 'non-optimized', 'change', 'inaccessible', 'persistent-loss'];
 /** Between two looks of SPDK at a bdev's queue while a group is drained, microseconds. */
 const samplePeriodUs = 5_000;
 /** After this long SPDK has looked at least once, and so often is its finding asked for, milliseconds. */
@@ -121,13 +117,13 @@ export class SpdkControl implements GatewayControl {
     // From now on each change of a state is for this listener, too; those from before are made up for, as they are now.
     subsystem.listeners.push({ host, port });
     for (const [group, state] of subsystem.ana) if (state !== 'inaccessible') await this.#setAt(nqn, address, group, state);
-    if (advertised !== undefined) subsystem.advertised.set(keyOf(listener), advertised);
+    if (advertised !== undefined) subsystem.advertised.set(addressKey(listener), advertised);
     return { host, port };
   }
 
   async removeListener(nqn: string, address: SocketAddress): Promise<void> {
     const subsystem = this.#subsystem(nqn);
-    subsystem.listeners = subsystem.listeners.filter((each) => keyOf(each) !== keyOf(address));
+    subsystem.listeners = subsystem.listeners.filter((each) => addressKey(each) !== addressKey(address));
     await this.#o.orders.call('nvmf_subsystem_remove_listener', { nqn, listen_address: addressOf(address) });
   }
 
@@ -198,16 +194,16 @@ export class SpdkControl implements GatewayControl {
     return {
       listeners: listeners.map(({ address: { traddr, trsvcid } }) => {
         const bound = { host: traddr, port: Number(trsvcid) };
-        return { bound, advertised: advertised?.get(keyOf(bound)) ?? bound };
+        return { bound, advertised: advertised?.get(addressKey(bound)) ?? bound };
       }),
       namespaces: namespaces.map(({ nsid, uuid = '', anagrpid = 1 }) => ({ nsid, uuid, anaGroup: anagrpid })),
       // Where listeners disagree, what a host can get through one of them counts.
-      ana: Object.fromEntries([...groups].sort((a, b) => a - b).map((group) => [group, byAccess[Math.min(...listeners.map((listener) => byAccess.indexOf(stateAt(listener, group))))] ?? 'inaccessible'])),
+      ana: Object.fromEntries([...groups].sort((a, b) => a - b).map((group) => [group, anaStatesByAccess[Math.min(...listeners.map((listener) => anaStatesByAccess.indexOf(stateAt(listener, group))))] ?? 'inaccessible'])),
     };
   }
 
-  /** None where SPDK has no such subsystem: it may have gone meanwhile. */
-  async #listenersOf(nqn: string): Promise<SaidListener[]> {
+  /** Rejects where SPDK has no such subsystem. */
+  #listenersOf(nqn: string): Promise<SaidListener[]> {
     return this.#o.looks.call<SaidListener[]>('nvmf_subsystem_get_listeners', { nqn });
   }
 
@@ -228,11 +224,7 @@ function sameAddress(a: ListenAddress, b: ListenAddress): boolean {
 
 function stateAt({ ana_states: states = [] }: SaidListener, group: number): ControlAnaState {
   const said = states.find((each) => each.ana_group === group)?.ana_state.replace('_', '-');
-  return byAccess.find((each) => each === said) ?? 'inaccessible';
-}
-
-function keyOf({ host, port }: SocketAddress): string {
-  return `${host} ${port}`;
+  return anaStatesByAccess.find((each) => each === said) ?? 'inaccessible';
 }
 
 function groupsOf(subsystem: Subsystem | undefined): Set<number> {

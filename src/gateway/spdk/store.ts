@@ -60,17 +60,20 @@ export async function openSpdkStore({ rpc, cluster, images, dir, log, openMaxMs 
   if (cluster.secret !== undefined) writeFileSync(files.keyring, `[${cluster.entity}]\n\tkey = ${cluster.secret}\n`, { mode: 0o600 });
   const userId = cluster.entity.replace(/^client\./, '');
   let told: unknown;
+  let methods: string[];
   try {
     told = await rpc.call('bdev_rbd_register_cluster', { name: clusterName, user_id: userId, config_file: files.conf }, openMaxMs);
+    methods = await rpc.call<string[]>('rpc_get_methods');
   } catch (error) {
     throw infraError('SPDK_RBD', `the cluster cannot be reached: ${messageOf(error)}`, {
       ...(error instanceof SpdkRpcError && error.unknownMethod ? { hint: 'this SPDK was built without RBD: ./configure --with-rbd' } : { details: lastLines(files.log) }),
     });
   }
+  const ofCephNvmeof = methods.includes('bdev_rbd_wait_for_latest_osdmap');
   const bdevs = new Map<string, string>();
   for (const { name, blockSize } of images) {
     try {
-      bdevs.set(name, await createBdev(rpc, { name: `rbd_${name}`, pool_name: cluster.pool, rbd_name: name, block_size: blockSize, cluster_name: clusterName }, openMaxMs));
+      bdevs.set(name, await createBdev(rpc, { name: `rbd_${name}`, pool_name: cluster.pool, rbd_name: name, block_size: blockSize, cluster_name: clusterName }, ofCephNvmeof, openMaxMs));
     } catch (error) {
       throw infraError('SPDK_RBD', `${cluster.pool}/${name} cannot be opened: ${messageOf(error)}`, { details: lastLines(files.log) });
     }
@@ -88,8 +91,7 @@ export async function openSpdkStore({ rpc, cluster, images, dir, log, openMaxMs 
  * SPDK of ceph-nvmeof 1.8 (26.01) dereferences a null pointer in `bdev_rbd_create` unless it is given `passphrase`, a parameter that no other
  * SPDK knows (rpc_bdev_rbd_create in bdev_rbd_rpc.c); those refuse it. It is known by another call that only it has.
  */
-async function createBdev(rpc: Pick<JsonRpcClient, 'call'>, params: Record<string, unknown>, maxMs: number): Promise<string> {
-  const ofCephNvmeof = (await rpc.call<string[]>('rpc_get_methods')).includes('bdev_rbd_wait_for_latest_osdmap');
+async function createBdev(rpc: Pick<JsonRpcClient, 'call'>, params: Record<string, unknown>, ofCephNvmeof: boolean, maxMs: number): Promise<string> {
   try {
     return await rpc.call<string>('bdev_rbd_create', { ...params, ...(ofCephNvmeof ? { passphrase: [] } : {}) }, maxMs);
   } catch (error) {

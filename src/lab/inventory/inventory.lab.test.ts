@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -20,9 +20,9 @@ import { Changes } from './changes.js';
 import { cutLink, removeGateway, tableOf } from './commands.js';
 import { parseInventory } from './file.js';
 import { HostConnections, hostNamedRoute } from './hosts.js';
-import { commandsFile } from './inventory-lab.js';
 import { readJournal, UndoJournal } from './journal.js';
 import { NftLinks } from './links.js';
+import { commandsOfRun, unforeseen } from './testing/foreseen.js';
 import { pathproofProcess } from './testing/pathproof-process.js';
 import { PowerSwitch } from './testing/power-switch.js';
 import { healInventory } from './undo.js';
@@ -176,10 +176,9 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
     await expectUntouched();
 
     const runDir = join(results, 'smoke', readdirSync(join(results, 'smoke'))[0]!);
-    const run = readFileSync(join(runDir, 'logs', commandsFile), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { host: string; command: string });
+    const run = commandsOfRun(runDir);
     expect(run.length).toBeGreaterThan(20);
-    const unforeseen = run.filter(({ command }) => !isFio(command) && !dry.out.includes(command.replaceAll(/rbd_data\.[0-9a-f]+/g, 'PREFIX').replace(/(kill -\w+|\/proc\/) ?\d+/, (_, before: string) => (before === '/proc/' ? '/proc/PID' : `${before} PID`))));
-    expect(unforeseen).toEqual([]);
+    expect(unforeseen(run, dry.out)).toEqual([]);
   }, runMaxMs);
 
   it('has a gateway reached through another host switched off and on by its owner’s commands', async () => {
@@ -206,8 +205,3 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
     await expectUntouched();
   }, 900_000);
 });
-
-/** The dry run shows a line per job; the commands around it are many (workload/fio). */
-function isFio(command: string): boolean {
-  return /'fio'|pathproof-fio-/.test(command);
-}

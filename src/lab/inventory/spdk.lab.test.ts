@@ -1,12 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { planScenario } from '../../plan/planner.js';
 import type { Plan } from '../../plan/types.js';
 import { addressOf } from '../qemu/network.js';
-import { commandsFile } from './inventory-lab.js';
 import { readJournal } from './journal.js';
+import { commandsOfRun, unforeseen } from './testing/foreseen.js';
 import { ForeignCephadm } from './testing/foreign-cephadm.js';
 import { pathproofProcess } from './testing/pathproof-process.js';
 import { PowerSwitch } from './testing/power-switch.js';
@@ -75,7 +75,7 @@ ${topology.namespaces.map(({ image, blocks, blockSize }) => `  - { image: ${imag
     }
   }
 
-  /** Nothing of ours is left on any host: no program, no SPDK, no gateway at the monitor, no watcher of an image. */
+  /** Nothing of ours is left on any host: no program, no SPDK, no gateway at the monitor. */
   async function expectUntouched(): Promise<void> {
     for (const name of ['ceph', 'gw1', 'gw2', 'host1']) {
       expect(await foreign.on(name, 'ls -d /usr/local/lib/pathproof /run/pathproof* /var/log/pathproof /var/cache/pathproof /etc/pathproof/gw* /etc/pathproof/host* 2>/dev/null; pgrep -fa "[l]ib/pathproof/|[n]vmf_tgt" || true'), name).toBe('');
@@ -101,10 +101,9 @@ ${topology.namespaces.map(({ image, blocks, blockSize }) => `  - { image: ${imag
     expect(code, out).toBe(0);
     await expectUntouched();
     const runDir = join(results, 'smoke', readdirSync(join(results, 'smoke')).sort().at(-1)!);
-    const commands = readFileSync(join(runDir, 'logs', commandsFile), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { host: string; command: string });
+    const commands = commandsOfRun(runDir);
     expect(commands.length).toBeGreaterThan(20);
-    const planned = (command: string): string => command.replaceAll(/rbd_data\.[0-9a-f]+/g, 'PREFIX').replace(/(kill -\w+|\/proc\/) ?\d+/, (_, before: string) => (before === '/proc/' ? '/proc/PID' : `${before} PID`));
-    expect(commands.filter(({ command }) => !/'fio'|pathproof-fio-/.test(command) && !dry.out.includes(planned(command)))).toEqual([]);
+    expect(unforeseen(commands, dry.out)).toEqual([]);
   }, runMaxMs);
 
   it('passes the failover suite', async () => {

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { planScenario } from '../../../plan/planner.js';
 import type { Plan } from '../../../plan/types.js';
 import { addressOf } from '../../qemu/network.js';
-import { commandsFile } from '../inventory-lab.js';
 import { readJournal } from '../journal.js';
+import { commandsOfRun, unforeseen } from '../testing/foreseen.js';
 import { ForeignCephadm } from '../testing/foreign-cephadm.js';
 import { pathproofProcess } from '../testing/pathproof-process.js';
 import { PowerSwitch } from '../testing/power-switch.js';
@@ -97,10 +97,9 @@ ${topology.namespaces.map(({ nsid, uuid, nguid, image, anaGroup, blocks, blockSi
     await expectUntouched();
     expect(await ids()).toEqual(gateways);
     const runDir = join(results, 'smoke', readdirSync(join(results, 'smoke'))[0]!);
-    const commands = readFileSync(join(runDir, 'logs', commandsFile), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { host: string; command: string });
+    const commands = commandsOfRun(runDir);
     expect(commands.length).toBeGreaterThan(20);
-    const planned = (command: string): string => command.replaceAll(/rbd_data\.[0-9a-f]+/g, 'PREFIX').replace(/(kill -\w+|\/proc\/) ?\d+/, (_, before: string) => (before === '/proc/' ? '/proc/PID' : `${before} PID`));
-    expect(commands.filter(({ command }) => !/'fio'|pathproof-fio-/.test(command) && !dry.out.includes(planned(command)))).toEqual([]);
+    expect(unforeseen(commands, dry.out)).toEqual([]);
   }, runMaxMs);
 
   it('has a gateway removed and deployed again by its cephadm', async () => {
