@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { Option, type Command } from 'commander';
 import type { Plan } from '../plan/types.js';
 import { readPlan, readRunVerdict, runFiles } from '../results/store.js';
-import { smallestThatFailsAgain } from '../shrink/confirm.js';
+import { leastFailureRate, smallestThatFailsAgain } from '../shrink/confirm.js';
 import { reducibleOf } from '../shrink/scenario-of.js';
 import { shrinkPlan } from '../shrink/shrink.js';
 import { failsAlike, signatureOf, type Signature } from '../shrink/signature.js';
@@ -29,11 +29,13 @@ export function addShrinkCommand(program: Command): void {
     .addHelpText('after', `
 Removes faults, gateways, namespaces, time and workload, by delta debugging. A candidate counts only if the same
 checker fails in the same way. In the end the smallest plan has to fail --confirm more times in a row; one that does not
-gives way to the next larger one. What is found so far is stored after each step; Ctrl-C keeps it.
+gives way to the next larger one. Five times prove that it fails in more than half of its runs, not that it fails in each:
+\`pathproof repro --tries\` runs it until it does. What is found so far is stored after each step; Ctrl-C keeps it.
 
 Examples:
   $ pathproof shrink results/smoke/20261121T101500123Z-4f2a9c10
-  $ pathproof repro results/smoke/20261121T101500123Z-4f2a9c10      runs what was stored
+  $ pathproof shrink results/smoke/20261121T101500123Z-4f2a9c10 --confirm 30    stored only if it fails in 90 % of its runs
+  $ pathproof repro results/smoke/20261121T101500123Z-4f2a9c10 --tries 5        runs what was stored
 
 Exit codes:
   0 a plan that fails in the same way is stored · 2 the failure did not show again · 130 interrupted`)
@@ -78,7 +80,7 @@ async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
         },
       });
       let confirming = 0;
-      const smallest = await smallestThatFailsAgain(found, flags.confirm, {
+      const { plan: smallest, failedAgain } = await smallestThatFailsAgain(found, flags.confirm, {
         fails: (candidate) => {
           confirming += 1;
           return runFails(candidate, wanted, scratch, flags.wrap, signal);
@@ -88,6 +90,7 @@ async function shrink(dir: string, flags: ShrinkFlags): Promise<ExitCode> {
       });
       store(smallest);
       log(`after ${runs} run(s)${runs >= flags.maxRuns ? ' (stopped by --max-runs)' : ''} and ${confirming} to confirm: ${sizeOf(smallest)}`);
+      if (failedAgain > 0) log(`it failed ${failedAgain} of ${failedAgain} times more, so it fails in at least ${Math.floor(100 * leastFailureRate(failedAgain))} % of its runs (95 % confidence)`);
       log(`repeat: ${programName()} run ${shellQuote(relative(process.cwd(), out))}`);
     } else if (!signal.aborted) {
       log(`it did not fail in that way again in ${runs} run(s)`);

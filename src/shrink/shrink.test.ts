@@ -8,7 +8,7 @@ import thrash from '../../suites/thrash.suite.js';
 import { planScenario } from '../plan/planner.js';
 import type { Plan } from '../plan/types.js';
 import type { CheckResult } from '../verify/types.js';
-import { smallestThatFailsAgain } from './confirm.js';
+import { leastFailureRate, smallestThatFailsAgain } from './confirm.js';
 import { ddmin, shrinkNumber } from './ddmin.js';
 import { reducibleOf } from './scenario-of.js';
 import { planOf, shrinkPlan } from './shrink.js';
@@ -103,19 +103,25 @@ describe('smallestThatFailsAgain', () => {
       fails: (plan) => Promise.resolve(plan !== small || ++runs % 4 !== 0),
       gaveWay: (plan, failed) => gaveWay.push([plan.seed, failed]),
     });
-    expect(found).toBe(medium);
+    expect(found).toEqual({ plan: medium, failedAgain: 5 });
     expect(gaveWay).toEqual([['small', 3]]);
   });
 
   it('takes the smallest that fails each time, after just as many runs as it is told', async () => {
     let runs = 0;
-    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve((runs += 1) > 0) })).toBe(small);
+    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve((runs += 1) > 0) })).toEqual({ plan: small, failedAgain: 5 });
     expect(runs).toBe(5);
   });
 
   it('falls back to the first, and keeps what there is when it is stopped', async () => {
-    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve(false) })).toBe(large);
-    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve(false), stopped: () => true })).toBe(small);
+    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve(false) })).toEqual({ plan: large, failedAgain: 0 });
+    expect(await smallestThatFailsAgain(plans, 5, { fails: () => Promise.resolve(false), stopped: () => true })).toEqual({ plan: small, failedAgain: 0 });
+  });
+
+  it('proves a rate that a plan which fails more seldom shows in one of 20 cases', () => {
+    for (const runs of [1, 5, 30]) expect(leastFailureRate(runs) ** runs).toBeCloseTo(0.05);
+    expect(leastFailureRate(5)).toBeCloseTo(0.549, 3);
+    expect(leastFailureRate(30)).toBeGreaterThan(0.9);
   });
 });
 
