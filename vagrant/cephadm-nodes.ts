@@ -1,5 +1,4 @@
-import { stringify } from 'yaml';
-import { bootstrapConfig, gatewayServiceYaml, serviceName, type ClusterSpec } from '../src/lab/native/cluster-spec.js';
+import { bootstrapConfig, cephNvmeofServiceYaml, gatewayServiceYaml, serviceName, type ClusterSpec } from '../src/lab/native/cluster-spec.js';
 import { daemonImage } from '../src/lab/native/host-files.js';
 import { gatewayPort, servedOf } from '../src/lab/native/programs.js';
 import { defaultRecipe } from '../src/lab/qemu/image/recipe.js';
@@ -60,7 +59,7 @@ export function describeCephadmNodes(settings: LabSettings, plan: Plan, { fsid, 
     config: mergedConfig([isLocal ? bootstrapConfig({}) : registryConfig(settings), ...(settings.accel === 'tcg' ? [emulatedConfig] : [])]),
     image: isLocal ? daemonImage : settings.ceph_image,
     pool: spec.pool, group: spec.group, images: [...spec.images], gateways: gateways.map((name) => ({ name, address: addressOf('a', name) })),
-    service: serviceName(spec), services: gateways.map((_, index) => (isLocal ? gatewayServiceYaml : cephNvmeofYaml)(spec, gateways.slice(0, index + 1))),
+    service: serviceName(spec), services: gateways.map((_, index) => (isLocal ? gatewayServiceYaml : cephNvmeofServiceYaml)(spec, gateways.slice(0, index + 1))),
     ...(isLocal ? {} : { nvmeof: {
       nqn: topology.nqn, pool: spec.pool, group: spec.group, cliImage: settings.nvmeof_cli_image, serverAddress: addressOf('a', gateways[0]!),
       listeners: gateways.flatMap((host) => fabrics.map((fabric) => ({ host, address: addressOf(fabric, host), port: gatewayPort }))),
@@ -96,9 +95,4 @@ function registryConfig({ nvmeof_image: image }: LabSettings): string {
     '[global]', 'osd_pool_default_size = 1', 'osd_pool_default_min_size = 1', 'mon_allow_pool_size_one = true',
     ...(image === '' ? [] : ['[mgr]', `mgr/cephadm/container_image_nvmeof = ${image}`]), '',
   ].join('\n');
-}
-
-/** The service of the real ceph-nvmeof. */
-function cephNvmeofYaml({ pool, group }: ClusterSpec, hosts: readonly string[]): string {
-  return stringify({ service_type: 'nvmeof', service_id: `${pool}.${group}`, placement: { hosts: [...hosts] }, spec: { pool, group } });
 }

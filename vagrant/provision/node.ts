@@ -1,3 +1,4 @@
+import type { NvmeofSubsystem } from '../../src/lab/cephadm/nvmeof-subsystem.js';
 import type { CephSpec } from '../../src/lab/qemu/provision/ceph.js';
 
 /** One card: it gets a name and addresses (`ip/length`) by its Ethernet address. */
@@ -12,12 +13,7 @@ export interface ClusterIdentity { fsid: string; osdUuid: string; secrets: Recor
 export interface NodeProgram { entry: 'gateway' | 'host'; config: Record<string, unknown> }
 
 /** A group of real ceph-nvmeof gateways: what its own CLI is told. */
-export interface CephNvmeof {
-  nqn: string;
-  pool: string;
-  group: string;
-  listeners: { host: string; address: string; port: number }[];
-  namespaces: { image: string; anaGroup: number }[];
+export interface CephNvmeof extends NvmeofSubsystem {
   /** Container of nvmeof-cli; empty: `ceph nvmeof`. */
   cliImage: string;
   /** A gateway's gRPC service, for nvmeof-cli. */

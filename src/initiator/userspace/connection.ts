@@ -87,13 +87,15 @@ export class Connection {
       // Half-open allowed: without it Node answers a FIN with end(), which would still send what is queued.
       const socket = connect(socketPath === undefined ? { host, port, allowHalfOpen: true, noDelay: true } : { path: socketPath, allowHalfOpen: true });
       this.#socket = socket;
+      let connected = false;
       socket.on('connect', () => {
+        connected = true;
         clearTimeout(timer);
         timer = expire('ICResp');
         this.#write(encodePdu({ type: 'ICReq', pfv: 0, hpda: 0, headerDigest, dataDigest, maxR2t }, noDigests));
       });
       socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-      socket.on('error', (error) => this.end(this.#state === 'opening' ? 'connect-failed' : 'transport-reset', messageOf(error)));
+      socket.on('error', (error) => this.end(connected ? 'transport-reset' : 'connect-failed', messageOf(error)));
       socket.on('end', () => this.end('transport-closed', 'the controller closed the connection'));
       socket.on('close', () => this.end('transport-closed', 'the connection closed'));
     });

@@ -8,7 +8,7 @@ import { installedFiles, programExitCommand, programStartCommand } from '../qemu
 import { uploadCommand } from '../ssh/connection.js';
 import { cephadmOrders, orchWords } from '../../fault/cephadm-specs.js';
 import { auditWords, containersCommand, daemonsWords, killContainerCommand } from '../cephadm/cephadm-service.js';
-import { cephadmHostOf, containerNameOf, exportSpecification, killGateway, restoreService, serviceOf, startGateway, watchersCommand } from './cephadm/commands.js';
+import { cephadmHostOf, containerNameOf, exportSpecification, killGateway, listListeners, removeListener, restoreService, serviceOf, startGateway, watchersCommand } from './cephadm/commands.js';
 import { watchCommand } from './cephadm/gateway-watch.js';
 import { clockCommand } from './check.js';
 import type { GuestEntry } from '../guest/bundle.js';
@@ -19,7 +19,7 @@ import { allows, hasExistingGateways, hostNamed, withRole, type Inventory } from
 import { harnessHost } from './hosts.js';
 import { readJournal } from './journal.js';
 import { imageScript, namespaceSampleScript, sampleScript } from './scratch.js';
-import { controllersCommand } from './soundness.js';
+import { anaGroupsCommand, controllersCommand } from './soundness.js';
 
 /** A command that a run would execute. What only a host can tell stands in capitals: PID, PREFIX, DIR. */
 export interface PlannedCommand {
@@ -106,6 +106,7 @@ function planRun(inventory: Inventory, plan: Plan, say: Say): void {
   }
   for (const { name } of plan.topology.hosts) {
     say('start of run', name, `${title}: are all paths there`, controllersCommand(plan.topology.nqn));
+    say('start of run', name, `${title}: in which ANA groups the namespaces are`, anaGroupsCommand(plan.topology.nqn));
     for (const { nsid, uuid } of namespacesOf(plan.topology, name)) say('start of run', name, `${title}: what an earlier run has left in the stamp workload's part of namespace ${nsid}`, zeroNamespace(uuid, stampBytes(plan)));
     say('start of run', name, `${title}: the journal of its I/O, for as long as the run lasts`, `exec tail -q -c +1 -F ${hostJournalPath(name)}`);
     for (const job of (plan.fio ?? []).filter(({ host }) => host === name)) {
@@ -172,6 +173,14 @@ function existingFaultCommands(inventory: Inventory, plan: Plan, { fault, target
     if (when === 'heal' || fault === 'gateway.reboot') start();
   } else if (fault === 'gateway.power-off') {
     powerCommands(inventory, fault, target, when, say);
+    if (when === 'heal') start();
+  } else if (fault === 'gateway.listeners') {
+    const host = hostNamed(inventory, target);
+    say(when, target, `${fault}: which the gateway has`, listListeners(inventory));
+    for (const address of host.fabrics!) {
+      const { what, command, undo } = removeListener(inventory, host, address);
+      say(when, target, when === 'fault' ? what : `${fault}: ${address} is there again`, when === 'fault' ? command : undo);
+    }
     if (when === 'heal') start();
   } else if (fault.startsWith('cephadm.')) {
     const host = cephadmHostOf(hostNamed(inventory, target));

@@ -21,7 +21,7 @@ import type { GuestPrograms } from '../qemu/programs.js';
 import type { Lab, LinkNode, MonitorNode, Product, StoreNode } from '../types.js';
 import { watchersCommand } from './cephadm/commands.js';
 import { CephadmGateway } from './cephadm/gateway.js';
-import { orchestrate } from './cephadm/orchestration.js';
+import { checkRebalance, orchestrate } from './cephadm/orchestration.js';
 import { StoreClients } from './cephadm/store-clients.js';
 import type { Changes } from './changes.js';
 import type { InventoryCheck } from './check.js';
@@ -137,6 +137,7 @@ export class InventoryLab implements Lab {
       const prepared = this.#prepared = this.#o.prepared();
       const { inventory, connections, changes, cluster } = prepared;
       this.#links = new NftLinks(inventory, changes, connections);
+      if (prepared.existing?.specification !== undefined) checkRebalance(prepared.existing.specification, plan);
       progress('gateways and hosts');
       const hosts = withRole(inventory, 'host').map(({ name }) => ({ name, ssh: connections.to(name, hostNamedRoute(inventory, name)) }));
       await Promise.all([

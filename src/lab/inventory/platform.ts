@@ -14,10 +14,9 @@ const permissionFor: Partial<Record<Ability, Permission | undefined>> = {
 const always: readonly Ability[] = ['gateway.listeners'];
 
 /** The same for gateways that cephadm has deployed: what it does not know of it would undo, or be confused by. */
-const existingPermissionFor: typeof permissionFor = { ...permissionFor, 'monitor.command': undefined, cephadm: 'cephadm' };
+const existingPermissionFor: typeof permissionFor = { ...permissionFor, 'monitor.command': undefined, cephadm: 'cephadm', 'gateway.listeners': 'kill' };
 const existingReasons: Partial<Record<Ability, string>> = {
   'monitor.command': 'cephadm has these gateways created and deleted at the monitor: cephadm.remove is the fault for that',
-  'gateway.listeners': 'pathproof does not speak to ceph-nvmeof’s own command line yet',
 };
 
 /** What the plan of a run on these hosts has to know of them. */

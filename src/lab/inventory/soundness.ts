@@ -14,6 +14,11 @@ export function controllersCommand(nqn: string): string {
   return `for c in /sys/class/nvme/nvme*; do [ ! -e $c/subsysnqn ] || [ "$(cat $c/subsysnqn)" != ${shellQuote(nqn)} ] || cat $c/state; done`;
 }
 
+/** Prints `UUID GROUP` for each path to a namespace of our subsystem. */
+export function anaGroupsCommand(nqn: string): string {
+  return `for c in /sys/class/nvme/nvme*; do [ ! -e $c/subsysnqn ] || [ "$(cat $c/subsysnqn)" != ${shellQuote(nqn)} ] || for n in $c/nvme*c*n*; do [ ! -e $n/ana_grpid ] || echo "$(cat $n/uuid) $(cat $n/ana_grpid)"; done; done`;
+}
+
 export interface SoundnessInput {
   plan: Plan;
   cluster: { must(command: Record<string, unknown>): Promise<string> };
@@ -22,7 +27,7 @@ export interface SoundnessInput {
 
 /**
  * Nothing brings hosts back to a snapshot: a run may begin once the monitor has every gateway AVAILABLE and ACTIVE for its
- * own group, all placement groups are active+clean and every controller is live. Resolves to that, in words; an infra error if it does not come.
+ * own group, each namespace is in its ANA group, all placement groups are active+clean and every controller is live. Resolves to that, in words; an infra error if it does not come.
  */
 export async function untilSound(input: SoundnessInput, maxMs = soundMaxMs): Promise<string> {
   const deadline = Date.now() + maxMs;
@@ -35,11 +40,12 @@ export async function untilSound(input: SoundnessInput, maxMs = soundMaxMs): Pro
 }
 
 async function problemsNow({ plan, cluster, hosts }: SoundnessInput): Promise<string[]> {
-  const { pool, group, gateways, nqn } = plan.topology;
+  const { pool, group, gateways, namespaces, nqn } = plan.topology;
   const problems: string[] = [];
-  const [status, show, states] = await Promise.all([
+  const [status, show, states, groups] = await Promise.all([
     cluster.must({ prefix: 'status', format: 'json' }), cluster.must({ prefix: 'nvme-gw show', pool, group, format: 'json' }),
     Promise.all(hosts.map(async ({ name, ssh }) => ({ name, states: (await ssh.exec(controllersCommand(nqn))).stdout.split('\n').filter((line) => line !== '') }))),
+    Promise.all(hosts.map(async ({ name, ssh }) => ({ name, groups: (await ssh.exec(anaGroupsCommand(nqn))).stdout.split('\n').map((line) => line.split(' ')) }))),
   ]);
   if (!isClean(status)) problems.push('not all placement groups are active+clean');
   const shown = parseNvmeGwShow(show).gateways;
@@ -49,6 +55,12 @@ async function problemsNow({ plan, cluster, hosts }: SoundnessInput): Promise<st
     else if (view.states[String(anaGroup)] !== 'ACTIVE') problems.push(`the monitor has ${name} ${view.states[String(anaGroup)] ?? 'nothing'} for ANA group ${anaGroup}`);
   }
   for (const { id } of shown) if (!gateways.some(({ name }) => name === id)) problems.push(`the group has another gateway, ${id}: pathproof needs a group for itself`);
+  for (const { name, groups: own } of groups) {
+    for (const { nsid, uuid, anaGroup } of namespaces) {
+      const other = own.find(([of, group]) => of === uuid && group !== String(anaGroup))?.[1];
+      if (other !== undefined) problems.push(`${name} has namespace ${nsid} in ANA group ${other} instead of ${anaGroup}`);
+    }
+  }
   const wanted = gateways.length * plan.platform.fabrics;
   for (const { name, states: own } of states) if (own.length !== wanted || own.some((state) => state !== 'live')) problems.push(`${name} has controllers ${own.join(', ') || '(none)'} instead of ${wanted} live ones`);
   return problems;

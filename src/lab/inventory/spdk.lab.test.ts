@@ -30,7 +30,7 @@ describe.skipIf(!wanted)('an inventory of gateways on SPDK', () => {
   beforeAll(async () => {
     const spdk = await ensureSpdk((line) => console.log(line));
     plan = planScenario('lab', { name: 'foreign', title: 'Foreign hosts', description: 'nothing.', lab: { blockSize: 512 }, steps: [{ do: 'run', forMs: 0 }] }, { seed: 'x', lab: 'native-linux' });
-    foreign = await ForeignCephadm.start(plan, (line) => console.log(line), { gateways: false });
+    foreign = await ForeignCephadm.start(plan, (line) => console.log(line), { gateways: 'none' });
     await foreign.installSpdk(spdk);
     dir = mkdtempSync(join(tmpdir(), 'ppspdklab-'));
     vi.stubEnv('PATHPROOF_STATE', join(dir, 'state'));

@@ -38,6 +38,12 @@ export function serviceName(spec: Pick<ClusterSpec, 'pool' | 'group'>): string {
 }
 
 /**
+ * A group's gateways move namespaces to other ANA groups when one is removed or their numbers differ, so that nobody knows any more which gateway a
+ * namespace is to be at. Once a day, and not never: cephadm neither stores nor exports a 0 (ServiceSpec.to_json), and the next gateway has the usual 7 s.
+ */
+export const rebalancePeriodS = 86_400;
+
+/**
  * The service's specification. `spdk_mem_size` keeps cephadm from asking the host for huge pages and VFIO, which our
  * target has no use for; the mounts carry the program, what it shall serve, and its control socket. With
  * `unmanaged` cephadm leaves the daemons that there are alone.
@@ -47,6 +53,11 @@ export function gatewayServiceYaml(spec: Pick<ClusterSpec, 'pool' | 'group'>, ho
     service_type: 'nvmeof', service_id: `${spec.pool}.${spec.group}`, placement: { hosts: [...hosts] },
     ...(options.unmanaged === true ? { unmanaged: true } : {}),
     extra_container_args: ['--volume=/opt/pathproof:/opt/pathproof:ro', '--volume=/etc/pathproof:/etc/pathproof:ro', '--volume=/run/pathproof:/run/pathproof'],
-    spec: { pool: spec.pool, group: spec.group, spdk_mem_size: 1024 },
+    spec: { pool: spec.pool, group: spec.group, spdk_mem_size: 1024, rebalance_period_sec: rebalancePeriodS },
   });
+}
+
+/** The specification of a service of the real ceph-nvmeof; `more`: further fields of it (NvmeofServiceSpec). */
+export function cephNvmeofServiceYaml({ pool, group }: Pick<ClusterSpec, 'pool' | 'group'>, hosts: readonly string[], more: Readonly<Record<string, unknown>> = {}): string {
+  return stringify({ service_type: 'nvmeof', service_id: `${pool}.${group}`, placement: { hosts: [...hosts] }, spec: { pool, group, rebalance_period_sec: rebalancePeriodS, ...more } });
 }

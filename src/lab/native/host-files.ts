@@ -16,24 +16,39 @@ const runtimeShim = `#!/usr/bin/python3
 import json, os, sys
 
 arguments = sys.argv[1:]
-bundle = None
-for index, argument in enumerate(arguments):
-    if argument in ("--bundle", "-b") and index + 1 < len(arguments):
-        bundle = arguments[index + 1]
-    elif argument.startswith("--bundle="):
-        bundle = argument[len("--bundle="):]
-if bundle is not None and any(verb in arguments for verb in ("create", "run")):
-    path = os.path.join(bundle, "config.json")
+
+def value_of(*names):
+    for index, argument in enumerate(arguments):
+        if argument in names and index + 1 < len(arguments):
+            return arguments[index + 1]
+        for name in names:
+            if argument.startswith(name + "="):
+                return argument[len(name) + 1:]
+    return None
+
+def edited(path, edit):
     with open(path) as file:
-        config = json.load(file)
+        content = json.load(file)
+    edit(content)
+    with open(path, "w") as file:
+        json.dump(content, file)
+
+def without_memlock(process):
+    process["rlimits"] = [limit for limit in process.get("rlimits", []) if limit.get("type") != "RLIMIT_MEMLOCK"]
+
+def edit_container(config):
     resources = config.get("linux", {}).get("resources", {})
     for controller in ("pids", "memory", "cpu"):
         resources.pop(controller, None)
-    process = config.get("process", {})
-    process["rlimits"] = [limit for limit in process.get("rlimits", []) if limit.get("type") != "RLIMIT_MEMLOCK"]
+    without_memlock(config.get("process", {}))
     config["mounts"] = [mount for mount in config.get("mounts", []) if mount.get("destination") != "/sys/kernel/config"]
-    with open(path, "w") as file:
-        json.dump(config, file)
+
+bundle = value_of("--bundle", "-b")
+process = value_of("--process", "-p")
+if bundle is not None and any(verb in arguments for verb in ("create", "run")):
+    edited(os.path.join(bundle, "config.json"), edit_container)
+elif process is not None and "exec" in arguments:
+    edited(process, without_memlock)
 os.execv("/usr/bin/crun", ["crun", *arguments])
 `;
 

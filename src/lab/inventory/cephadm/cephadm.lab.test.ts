@@ -30,7 +30,7 @@ describe.skipIf(!wanted)('an inventory of gateways that cephadm has deployed', (
 
   beforeAll(async () => {
     plan = planScenario('lab', { name: 'foreign', title: 'Foreign gateways', description: 'nothing.', lab: { blockSize: 512 }, steps: [{ do: 'run', forMs: 0 }] }, { seed: 'x', lab: 'native-linux' });
-    foreign = await ForeignCephadm.start(plan, (line) => console.log(line));
+    foreign = await ForeignCephadm.start(plan, (line) => console.log(line), { gateways: 'own' });
     dir = mkdtempSync(join(tmpdir(), 'ppcephadm-'));
     vi.stubEnv('PATHPROOF_STATE', join(dir, 'state'));
     power = new PowerSwitch(dir, (name) => ({ isOn: () => foreign.host(name).running(), off: () => void foreign.host(name).kill(), on: () => void foreign.boot(name) }));

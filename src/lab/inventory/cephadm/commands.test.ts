@@ -3,11 +3,13 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseInventory } from '../file.js';
+import { hostNamed, parseInventory } from '../file.js';
 import { findProgram } from '../../qemu/tools.js';
 import { existingInventory } from '../testing/example.js';
-import { containerNameOf, killGateway, restoreService, serviceOf, startGateway, watchersCommand } from './commands.js';
-import { checkSpecification, placedOn } from './orchestration.js';
+import { containerNameOf, killGateway, listListeners, removeListener, restoreService, serviceOf, startGateway, watchersCommand } from './commands.js';
+import { planScenario } from '../../../plan/planner.js';
+import type { Plan } from '../../../plan/types.js';
+import { checkRebalance, checkSpecification, placedOn } from './orchestration.js';
 import { parseWatchers } from './store-clients.js';
 
 const inventory = parseInventory(existingInventory, 'i.yaml');
@@ -80,6 +82,34 @@ esac`);
     expect(serviceOf(parseInventory(existingInventory.replace('kind: ceph-nvmeof', 'kind: ceph-nvmeof, service: nvmeof.other'), 'i.yaml'))).toBe('nvmeof.other');
   });
 
+  it('remove a listener by the gateway’s own command line, and give it back where it is missing, and nowhere else', () => {
+    const gw2 = hostNamed(inventory, 'gw2');
+    const change = removeListener(inventory, gw2, '192.0.2.102');
+    const podman = (listeners: string): void => program('podman', `case "$1 $*" in ps*) echo c0ffee;; *"listener list"*) echo '${listeners}';; esac`);
+    podman('{ "listeners": [] }');
+    const cli = (words: string): RegExp => new RegExp(`^podman exec c0ffee sh -c of\\(\\).* exec python3 -m control\\.cli .* sh listener ${words}$`);
+    expect(shell(change.command).status).toBe(0);
+    expect(calls().at(-1)).toMatch(cli('del --subsystem nqn\\.2016-06\\.io\\.spdk:cnode1 --host-name node-b --traddr 192\\.0\\.2\\.102 --trsvcid 4420 --force'));
+    expect(shell(change.undo).status).toBe(0);
+    expect(calls().at(-1)).toMatch(cli('add --subsystem nqn\\.2016-06\\.io\\.spdk:cnode1 --host-name node-b --traddr 192\\.0\\.2\\.102 --trsvcid 4420'));
+    // As ceph-nvmeof prints it.
+    podman('{ "listeners": [ { "host_name": "node-b", "traddr": "192.0.2.102", "trsvcid": 4420 } ] }');
+    expect(shell(change.undo).status).toBe(0);
+    expect(calls().at(-1)).toMatch(cli('list --subsystem \\S+'));
+    // Nobody answers: it is not undone.
+    program('podman', 'exit 125');
+    expect(shell(change.undo).status).not.toBe(0);
+  });
+
+  it('find the address of the gateway’s gRPC server in the configuration that cephadm has generated', () => {
+    writeFileSync(join(dir, 'ceph-nvmeof.conf'), '# generated\n[gateway]\nname = client.x\naddr = 192.0.2.101\nport = 5500\n[discovery]\naddr = 0.0.0.0\nport = 8009\n');
+    // What podman runs inside runs here; python3 tells what it was asked.
+    program('podman', 'case "$1" in ps) echo c0ffee;; exec) shift 2; exec "$@";; esac');
+    program('python3', '');
+    expect(shell(listListeners(inventory).replace('/src/ceph-nvmeof.conf', join(dir, 'ceph-nvmeof.conf')))).toMatchObject({ status: 0, stderr: '' });
+    expect(calls().at(-1)).toBe('python3 -m control.cli --output stdio --format json --server-address 192.0.2.101 --server-port 5500 listener list --subsystem nqn.2016-06.io.spdk:cnode1');
+  });
+
   it('print the watchers of each image', () => {
     program('rbd', `case "$*" in *rbd/pp2) printf '{\n"watchers":[{"address":"192.0.2.101:0/9"}]\n}\n';; *) echo '{"watchers":[]}';; esac`);
     const text = execFileSync('sh', ['-c', watchersCommand(inventory)], { env: { ...process.env, PATH: `${join(dir, 'bin')}:${process.env['PATH']}` }, encoding: 'utf8' });
@@ -96,5 +126,15 @@ describe('a service’s specification', () => {
   it('is refused when it is none of gateways', () => {
     expect(checkSpecification(inventory, specification)).toBe(specification);
     for (const text of ['No services reported', 'service_type: osd\n', '']) expect(() => checkSpecification(inventory, text)).toThrow(/cephadm has no service nvmeof\.rbd\.grp1/);
+  });
+
+  it('may let gateways move namespaces only where no fault of the plan removes one', () => {
+    const planOf = (fault: string): Plan => planScenario('t', { name: 's', title: 'Any', description: 'nothing.', steps: [{ do: 'inject', id: 'f', fault: fault as 'cephadm.remove', target: 'gw1' }, { do: 'run', forMs: 100 }, { do: 'heal', id: 'f' }] }, { seed: 'x', lab: 'native' });
+    const every = (period?: number): string => `service_type: nvmeof\nservice_id: rbd.grp1\nspec:\n  pool: rbd\n${period === undefined ? '' : `  rebalance_period_sec: ${period}\n`}`;
+    expect(() => checkRebalance(every(7), planOf('cephadm.remove'))).toThrow(/cephadm\.remove: every 7 s the gateways look/);
+    // cephadm does not export what is 0, and does not keep it: the next gateway has the usual period.
+    for (const specification of [every(), 'service_type: nvmeof\nservice_id: rbd.grp1\n']) expect(() => checkRebalance(specification, planOf('cephadm.replace'))).toThrow(/every 7 s/);
+    expect(() => checkRebalance(every(7), planOf('cephadm.restart'))).not.toThrow();
+    expect(() => checkRebalance(every(86_400), planOf('cephadm.remove'))).not.toThrow();
   });
 });

@@ -1,5 +1,6 @@
 import { cephCommand, rbdCommand } from '../commands.js';
 import type { Change } from '../commands.js';
+import { shellQuote } from '../../ssh/connection.js';
 import { withRole, type Inventory, type InventoryHost } from '../file.js';
 
 /**
@@ -46,6 +47,33 @@ export function killGateway(inventory: Inventory): Change {
 /** An orderly end of the gateway. */
 export function stopGateway(inventory: Inventory): Change {
   return { what: 'gateway stopped', command: `${findUnit(inventory)}; systemctl stop "$unit"`, undo: killGateway(inventory).undo };
+}
+
+/**
+ * ceph-nvmeof's own command line (control.cli), in the gateway's container. It speaks to the gateway's gRPC server, whose address is in the
+ * configuration that cephadm has generated. Prints JSON; fails as the gateway refuses.
+ */
+function gatewayCli(inventory: Inventory, words: readonly string[]): string {
+  const inside = 'of() { sed -n "/^\\[gateway\\]/,/^\\[/s/^$1 *= *//p" /src/ceph-nvmeof.conf; }; exec python3 -m control.cli --output stdio --format json --server-address "$(of addr)" --server-port "$(of port)" "$@"';
+  return `podman exec $(podman ps --quiet --filter 'name=${containerNameOf(inventory)}') sh -c '${inside}' sh ${words.map((word) => shellQuote(word)).join(' ')}`;
+}
+
+const listenerWords = (inventory: Inventory, verb: 'list' | 'add' | 'del'): string[] => ['listener', verb, '--subsystem', inventory.gateways.subsystem!];
+
+/** Prints the listeners that the subsystem has at all gateways. */
+export function listListeners(inventory: Inventory): string {
+  return gatewayCli(inventory, listenerWords(inventory, 'list'));
+}
+
+/** The subsystem loses a listener of this gateway, whoever is connected by it. The undo gives it back where it is missing. */
+export function removeListener(inventory: Inventory, host: InventoryHost, address: string): Change {
+  const at = ['--host-name', cephadmHostOf(host), '--traddr', address, '--trsvcid', String(inventory.gateways.port)];
+  const add = gatewayCli(inventory, [...listenerWords(inventory, 'add'), ...at]);
+  return {
+    what: `listener ${address}:${inventory.gateways.port} removed`,
+    command: gatewayCli(inventory, [...listenerWords(inventory, 'del'), ...at, '--force']),
+    undo: `found=$(${listListeners(inventory)}) && { echo "$found" | grep -qF '"traddr": "${address}"' || ${add}; }`,
+  };
 }
 
 /** Prints the service's specification (YAML), as `ceph orch apply` takes it. */

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { EventBody } from '../../../history/events.js';
 import { sleep } from '../../../util/clock.js';
 import { infraError } from '../../../util/errors.js';
@@ -6,9 +7,10 @@ import { pingCommand } from '../../qemu/lab/qemu-gateway.js';
 import type { SshConnection } from '../../ssh/connection.js';
 import type { GatewayNode } from '../../types.js';
 import type { Changes } from '../changes.js';
-import type { Inventory } from '../file.js';
+import type { Change } from '../commands.js';
+import { hostNamed, type Inventory, type InventoryHost } from '../file.js';
 import type { UndoEntry } from '../journal.js';
-import { killGateway, serviceOf, startGateway, stopGateway } from './commands.js';
+import { cephadmHostOf, killGateway, listListeners, removeListener, serviceOf, startGateway, stopGateway } from './commands.js';
 import { GatewayWatch, watchPeriodUs, type RunningGateway } from './gateway-watch.js';
 import { TargetWord } from './target-word.js';
 
@@ -38,6 +40,12 @@ export interface CephadmGatewayOptions {
 const endMaxMs = 60_000;
 const startMaxMs = 120_000;
 const pollMs = 50;
+/** Of ceph-nvmeof's command line. */
+const cliMaxMs = 60_000;
+const cliRetryMs = 1_000;
+
+/** What `listener list` prints. */
+const listenersSchema = z.object({ listeners: z.array(z.object({ host_name: z.string(), traddr: z.string(), trsvcid: z.union([z.string(), z.number()]) })) });
 
 /**
  * A gateway that is there already: cephadm has deployed it, systemd starts it, and no program of ours is in it. What it does is seen
@@ -54,6 +62,8 @@ export class CephadmGateway implements GatewayNode {
   /** Somebody asked for the end that comes next. */
   #meant = false;
   #ended: UndoEntry | undefined;
+  /** Listeners that a fault has removed. */
+  readonly #removed: { change: Change; undo: UndoEntry }[] = [];
 
   constructor(options: CephadmGatewayOptions) {
     this.name = options.name;
@@ -103,6 +113,8 @@ export class CephadmGateway implements GatewayNode {
     await this.untilRuns(startMaxMs);
     if (this.#ended !== undefined) this.#o.changes.undone(this.#ended);
     this.#ended = undefined;
+    // They are in the group's state in RADOS, which a gateway begins with.
+    await this.addListeners();
   }
 
   async powerOff(): Promise<void> {
@@ -126,16 +138,41 @@ export class CephadmGateway implements GatewayNode {
     return (await this.#ssh.exec(pingCommand(this.#o.storeAddress), { okCodes: 'any' })).exitCode === 0;
   }
 
-  listeners(): Promise<string[]> {
-    return Promise.reject(new Error(`${this.name}: nobody here asks a gateway of cephadm's for its listeners`));
+  /** Those of the run's subsystem, `ADDRESS:PORT`, as the gateways themselves say. */
+  async listeners(): Promise<string[]> {
+    const host = cephadmHostOf(this.#host);
+    const { listeners } = listenersSchema.parse(JSON.parse((await this.#ssh.exec(listListeners(this.#o.inventory), { timeoutMs: cliMaxMs })).stdout));
+    return listeners.filter(({ host_name: name }) => name === host).map(({ traddr, trsvcid }) => `${traddr}:${trsvcid}`);
   }
 
-  removeListeners(): Promise<void> {
-    return this.listeners().then(() => undefined);
+  /** Other subsystems of the gateway keep theirs: the monitor counts a gateway as without listeners only when it has none at all. */
+  async removeListeners(): Promise<void> {
+    const { inventory, changes, name } = this.#o;
+    const known = new Map(this.#host.fabrics!.map((address) => [`${address}:${inventory.gateways.port}`, address]));
+    const found = await this.listeners();
+    const unknown = found.filter((listener) => !known.has(listener));
+    if (unknown.length > 0) throw new Error(`${name} has a listener that the inventory does not name: ${unknown.join(', ')}`);
+    for (const listener of found) {
+      const change = removeListener(inventory, this.#host, known.get(listener)!);
+      this.#removed.push({ change, undo: await changes.make(name, change, cliMaxMs) });
+    }
   }
 
-  addListeners(): Promise<void> {
-    return this.listeners().then(() => undefined);
+  /** Each as it was noted. A gateway that has just begun does not answer yet. */
+  async addListeners(): Promise<void> {
+    const deadline = Date.now() + startMaxMs;
+    while (this.#removed.length > 0) {
+      const { change, undo } = this.#removed[0]!;
+      try {
+        await this.#ssh.exec(change.undo, { timeoutMs: cliMaxMs });
+      } catch (error) {
+        if (Date.now() >= deadline) throw error;
+        await sleep(cliRetryMs);
+        continue;
+      }
+      this.#o.changes.undone(undo);
+      this.#removed.shift();
+    }
   }
 
   /** Somebody else ends it next, as cephadm does, and it is meant. */
@@ -146,6 +183,10 @@ export class CephadmGateway implements GatewayNode {
   /** Resolves when a container of it runs. An infra error when none does in time. */
   async untilRuns(timeoutMs: number): Promise<void> {
     await this.#until(() => this.pid !== undefined, timeoutMs, 'GATEWAY_START', 'no container of it runs');
+  }
+
+  get #host(): InventoryHost {
+    return hostNamed(this.#o.inventory, this.name);
   }
 
   get #ssh(): SshConnection {

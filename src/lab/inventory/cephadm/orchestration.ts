@@ -1,5 +1,7 @@
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
+import { faultSpecs, type FaultName } from '../../../fault/specs.js';
+import type { Plan } from '../../../plan/types.js';
 import { infraError } from '../../../util/errors.js';
 import { CephadmService } from '../../cephadm/cephadm-service.js';
 import type { HostNames } from '../../cephadm/names.js';
@@ -63,6 +65,25 @@ export function orchestrate({ inventory, connections, changes, noted, specificat
       return run(admin, cephCommand(inventory, words), input);
     },
     onHost: (name, command) => run(name, command),
+  });
+}
+
+/** What the gateways have where the specification names nothing (ServiceSpec, NvmeofServiceSpec). */
+const usualRebalancePeriodS = 7;
+/** No scenario lasts as long. */
+const leastRebalancePeriodS = 3_600;
+
+/**
+ * Throws where the gateways would move namespaces to other ANA groups because a fault of the plan removes one of them (ceph-nvmeof, control/rebalance.py):
+ * which gateway a namespace belongs to, and so what the plan expects, would not be known any more.
+ */
+export function checkRebalance(specification: string, plan: Plan): void {
+  const removing = plan.steps.flatMap((step) => (step.do === 'inject' && faultSpecs[step.fault as FaultName].removes === true ? [step.fault] : []))[0];
+  if (removing === undefined) return;
+  const { spec } = z.looseObject({ spec: z.looseObject({ rebalance_period_sec: z.number().default(usualRebalancePeriodS) }).prefault({}) }).parse(parse(specification));
+  if (spec.rebalance_period_sec >= leastRebalancePeriodS) return;
+  throw infraError('GATEWAY_REBALANCE', `${removing}: every ${spec.rebalance_period_sec} s the gateways look whether namespaces should be in other ANA groups, and would move those of a removed gateway`, {
+    hint: `set rebalance_period_sec: 86400 in the service’s specification, apply it and redeploy the service (a 0 is lost: cephadm does not keep it)`,
   });
 }
 

@@ -49,9 +49,9 @@ describe('a target’s own word', () => {
     return new Promise((resolve) => void server!.listen(join(dir, 'word'), resolve));
   }
 
-  const listen = (): void => {
+  const listen = (subNqn = nqn): void => {
     word = new TargetWord({
-      gateway: 'gw1', subNqn: nqn, hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555', listener: '192.0.2.1:4420',
+      gateway: 'gw1', subNqn, hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555', listener: '192.0.2.1:4420',
       open: () => Promise.resolve(join(dir, 'word')), emit: (event) => void (event.type === 'gw.state' && said.push(event)), periodMs: 20,
     });
   };
@@ -81,6 +81,21 @@ describe('a target’s own word', () => {
     await expect.poll(last, { timeout: 10_000 }).toEqual({ type: 'gw.state', gateway: 'gw1', ana: {}, listeners: [], namespaces: 0, serving: false });
     await target.addListener(nqn, address);
     await expect.poll(last, { timeout: 10_000 }).toMatchObject({ serving: true, namespaces: 2 });
+  });
+
+  it('says that it does not serve where it refuses Connect, as SPDK does at an address that only another subsystem has', async () => {
+    const { address } = await fixture();
+    await tunnel(address);
+    listen(`${nqn}-other`);
+    await expect.poll(last, { timeout: 10_000 }).toMatchObject({ ana: {}, listeners: [], serving: false });
+  });
+
+  it('says that it does not serve where ssh takes what it is sent, and then resets the connection', async () => {
+    // Closed with data that nobody has read: a reset, on a unix socket, too.
+    server = createServer({ pauseOnConnect: true }, (near) => void setTimeout(() => near.destroy(), 20));
+    await new Promise<void>((resolve) => void server!.listen(join(dir, 'word'), resolve));
+    listen();
+    await expect.poll(last, { timeout: 10_000 }).toMatchObject({ ana: {}, listeners: [], serving: false });
   });
 
   it('says nothing of a target that does not answer, or that cannot be reached', async () => {

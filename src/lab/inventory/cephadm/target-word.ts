@@ -3,7 +3,7 @@ import type { AnaStateName, EventBody } from '../../../history/events.js';
 import { HostCounters } from '../../../initiator/userspace/counters.js';
 import { DataHolds } from '../../../initiator/userspace/data-hold.js';
 import { HostLimit } from '../../../initiator/userspace/limits.js';
-import { ConnectionLost } from '../../../initiator/userspace/loss.js';
+import { CommandFailed, ConnectionLost } from '../../../initiator/userspace/loss.js';
 import { Session } from '../../../initiator/userspace/session.js';
 import type { AnaLog } from '../../../nvme/index.js';
 import { nowUs, sleep } from '../../../util/clock.js';
@@ -33,7 +33,7 @@ const reopenMs = 300;
  * no I/O queues), on which the ANA log page is read again and again (NVMe base specification 2.1, 5.2.12.1.13). It gets there by the
  * gateway's host and not by the network of the hosts, so that it sees the target while a host does not.
  *
- * Emits `gw.state`. A target that refuses the connection does not serve; one that does not answer has said nothing.
+ * Emits `gw.state`. A target that refuses the connection, or the Connect command, does not serve; one that does not answer has said nothing.
  */
 export class TargetWord {
   readonly #o: TargetWordOptions;
@@ -64,7 +64,8 @@ export class TargetWord {
       } catch (error) {
         if (this.#stopped) return;
         const reason = error instanceof ConnectionLost ? error.reason : undefined;
-        if (reason !== undefined && refusals.includes(reason)) this.#tell({}, 0, false, nowUs() - triedUs);
+        // At an address that another subsystem still has, SPDK takes the connection and refuses the Connect command.
+        if (error instanceof CommandFailed || (reason !== undefined && refusals.includes(reason))) this.#tell({}, 0, false, nowUs() - triedUs);
         // Whoever led there is gone, too.
         else if (reason !== 'connect-timeout') socketPath = undefined;
       }

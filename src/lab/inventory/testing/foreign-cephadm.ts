@@ -4,17 +4,19 @@ import { join } from 'node:path';
 import { parseNvmeGwShow, type NvmeGwShow } from '../../../monitor/show-parser.js';
 import type { Plan } from '../../../plan/types.js';
 import { sleep } from '../../../util/clock.js';
+import { messageOf } from '../../../util/errors.js';
 import { CephadmService } from '../../cephadm/cephadm-service.js';
 import { hostOfGatewayId, sameNames } from '../../cephadm/names.js';
+import { isListed, nvmeofObjects, nvmeofStatus } from '../../cephadm/nvmeof-subsystem.js';
 import { removeMachineParts } from '../../machine-parts.js';
-import { cephHost, gatewayServiceYaml, serviceName, type ClusterSpec } from '../../native/cluster-spec.js';
+import { cephHost, cephNvmeofServiceYaml, gatewayServiceYaml, serviceName, type ClusterSpec } from '../../native/cluster-spec.js';
 import { daemonImage } from '../../native/host-files.js';
 import { ensureNativeImages } from '../../native/images.js';
 import { labsDir } from '../../native/labs-dir.js';
 import { NativeCluster } from '../../native/native-cluster.js';
 import type { NativeHost } from '../../native/native-host.js';
 import { NativeMachines } from '../../native/native-machines.js';
-import { installGatewayProgram, servedOf } from '../../native/programs.js';
+import { gatewayPort, installGatewayProgram, servedOf } from '../../native/programs.js';
 import { clusterSpecOf, NativeProvider } from '../../native/provider.js';
 import { nativeRecipe } from '../../native/recipe.js';
 import { ClusterSnapshot } from '../../native/snapshot.js';
@@ -28,6 +30,8 @@ import { ensureKeys } from '../../qemu/vm/keys.js';
 import { managementNetwork } from '../../qemu/vm/role.js';
 import { QemuVm } from '../../qemu/vm/vm.js';
 import { LabRegistration } from '../../registry.js';
+import { shellQuote } from '../../ssh/connection.js';
+import type { CephNvmeofImage } from './ceph-nvmeof-image.js';
 import { addProgram } from './spdk-program.js';
 
 /** A place on the fabric from which the native hosts can be reached: its name is that of an initiator that is none. */
@@ -62,8 +66,11 @@ export class ForeignCephadm {
     this.#registration = parts.registration;
   }
 
-  /** Makes all of it, with the plan's gateways, namespaces and first host. `gateways: false`: hosts for them, and images, but no gateway. */
-  static async start(plan: Plan, say: (line: string) => void, { gateways = true }: { gateways?: boolean } = {}): Promise<ForeignCephadm> {
+  /**
+   * Makes all of it, with the plan's gateways, namespaces and first host. `gateways`: none, so that there are hosts for them, and images; of our own
+   * image; or the real ceph-nvmeof.
+   */
+  static async start(plan: Plan, say: (line: string) => void, { gateways }: { gateways: 'none' | 'own' | CephNvmeofImage }): Promise<ForeignCephadm> {
     await new NativeProvider().prepare(plan, { progress: (node, text) => say(`${node}: ${text}`), signal: new AbortController().signal, logDir: join(labsDir(), 'foreign-logs') });
     const images = await ensureNativeImages(nativeRecipe(), { progress: say });
     const image = await ensureImage(defaultRecipe(), { progress: say });
@@ -75,7 +82,7 @@ export class ForeignCephadm {
     const logDir = join(dir, 'logs');
     mkdirSync(logDir);
     await snapshot.restore(dir);
-    const machines = new NativeMachines({ dir, images, registration, gatewayHosts: spec.gatewayHosts, initiators: [jumpName], fabrics: 1, osdMegabytes: spec.osdMegabytes, logDir, sharesRun: gateways });
+    const machines = new NativeMachines({ dir, images, registration, gatewayHosts: spec.gatewayHosts, initiators: [jumpName], fabrics: 1, osdMegabytes: spec.osdMegabytes, logDir, sharesRun: gateways === 'own' });
     let vm: QemuVm | undefined;
     try {
       await machines.start();
@@ -93,7 +100,8 @@ export class ForeignCephadm {
       await vm.ssh.exec(`date -s @${(Date.now() / 1_000).toFixed(3)}`);
       const foreign = new ForeignCephadm({ dir, accel, access: snapshot.access()!, machines, vm, spec, registration });
       await foreign.#installCli();
-      if (gateways) await foreign.#deploy(plan, say);
+      if (gateways === 'own') await foreign.#deploy(plan, say);
+      else if (gateways !== 'none') await foreign.#deployCephNvmeof(plan, gateways, say);
       await foreign.#openSsh(keys.userPublic);
       return foreign;
     } catch (error) {
@@ -175,6 +183,51 @@ export class ForeignCephadm {
     });
     await service.place(this.#spec.gatewayHosts);
     await this.untilServing();
+  }
+
+  /** Imports the image where gateways are to run, lets cephadm deploy them, and makes the subsystem by their own command line, as their owner would. */
+  async #deployCephNvmeof(plan: Plan, { tar, version }: CephNvmeofImage, say: (line: string) => void): Promise<void> {
+    const image = `localhost/ceph-nvmeof:${version}`;
+    const { gatewayHosts, pool, group } = this.#spec;
+    await cp(tar, join(this.#machines.programsDir, 'ceph-nvmeof.tar'));
+    say(`ceph-nvmeof ${version}, deployed by cephadm`);
+    const config = ['ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'ENV LANG=C.UTF-8', 'ENV PYTHONUNBUFFERED=1', `LABEL io.ceph.version=${version}`, 'WORKDIR /src', 'ENTRYPOINT ["python3", "-m", "control"]', 'CMD ["-c", "/src/ceph-nvmeof.conf"]'];
+    await Promise.all(gatewayHosts.map((name) => this.on(name, `podman import --quiet ${config.map((change) => `--change '${change}'`).join(' ')} /opt/pathproof/ceph-nvmeof.tar ${image}`)));
+    await this.on(cephHost, `ceph config set mgr mgr/cephadm/container_image_nvmeof ${image}`);
+    // Without huge pages, which the machine does not have, and with SPDK that sleeps where there is nothing to do: two processors are there for all hosts.
+    const specification = cephNvmeofServiceYaml(this.#spec, gatewayHosts, { spdk_mem_size: 768, tgt_cmd_extra_args: '--interrupt-mode --cpumask=0x1' });
+    await this.#cluster.ceph('orch apply -i -', { input: specification });
+    await this.#until(async () => (await this.gateways()).length === gatewayHosts.length, () => 'cephadm deploys no gateways');
+    const cli = async (words: readonly string[]): Promise<string> => {
+      // Until its gRPC server is up the gateway refuses the connection.
+      const stdout = await this.on(gatewayHosts[0]!, `podman exec $(podman ps --quiet --filter name=nvmeof) python3 -m control.cli --output stdio --format json --server-address ${addressOf('a', gatewayHosts[0]!)} --server-port 5500 ${words.map((word) => shellQuote(word)).join(' ')}`);
+      if (nvmeofStatus(stdout) > 0) throw new Error(stdout);
+      return stdout;
+    };
+    const objects = nvmeofObjects({
+      nqn: plan.topology.nqn, pool, group, listeners: gatewayHosts.map((host) => ({ host, address: addressOf('a', host), port: gatewayPort })),
+      namespaces: plan.topology.namespaces.map(({ image: name, anaGroup, nsid, uuid }) => ({ image: name, anaGroup, identity: { nsid, uuid } })),
+    }, 'gateway');
+    for (const { title, list, find, add } of objects) {
+      say(`ceph-nvmeof: ${title}`);
+      let answer = '';
+      await this.#until(() => cli(list).then((output) => (answer = output) !== '', (error: unknown) => {
+        answer = messageOf(error);
+        return false;
+      }), () => answer);
+      if (isListed(answer, find)) throw new Error(`${title} is there already`);
+      await cli(add);
+      if (!isListed(await cli(list), find)) throw new Error(`${title} was made and is not there`);
+    }
+    await this.untilServing();
+  }
+
+  async #until(reached: () => Promise<boolean>, problem: () => string): Promise<void> {
+    const deadline = Date.now() + 60_000;
+    while (!(await reached())) {
+      if (Date.now() >= deadline) throw new Error(problem());
+      await sleep(500);
+    }
   }
 
   async untilServing(maxMs = 60_000): Promise<void> {
