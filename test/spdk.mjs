@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const npx = (...words) => spawnSync('npx', words, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, PATHPROOF_SPDK: '1' } }).status;
 
 count('doctor', verdictOf(pathproof('doctor', '--lab', 'native-linux', '--fix')));
-const built = npx('tsx', 'src/lab/inventory/testing/build-spdk.ts');
+const built = npx('tsx', 'src/lab/inventory/testing/build.ts', 'spdk');
 if (isBrief && built === 77) {
   console.log('skipped: SPDK, whose source cannot be had here');
 } else {

@@ -15,7 +15,7 @@ import { planFor } from './nodes.js';
 import { checkRelease } from './provision/base.js';
 import { placedOn } from './provision/cephadm.js';
 import type { CephNvmeof } from './provision/node.js';
-import { nvmeofSteps } from './provision/nvmeof-cli.js';
+import { managerSteps, nvmeofSteps } from './provision/nvmeof-cli.js';
 import { runSteps } from './provision/step.js';
 import { settingsSchema, type LabSettings } from './settings.js';
 
@@ -190,7 +190,7 @@ esac
 
   it('speaks to the manager, and a second time changes nothing', async () => {
     fake('ceph');
-    expect((await run('')).map(({ changed }) => changed)).toEqual([true, true, true, true, true, true]);
+    expect((await run('')).map(({ changed }) => changed)).toEqual([false, true, true, true, true, true, true]);
     expect(added()[0]).toBe('nvmeof subsystem add --nqn nqn.2026-01.io.example:a --no-group-append=true --gw-group g --format json');
     expect(added().at(-1)).toBe('nvmeof namespace add --nqn nqn.2026-01.io.example:a --rbd-pool rbd --rbd-image-name img2 --load-balancing-group 2 --gw-group g --format json');
     expect((await run('')).some(({ changed }) => changed)).toBe(false);
@@ -208,5 +208,21 @@ esac
     await expect(run('')).rejects.toThrow('no such host');
     fake('ceph', 'echo "no gateway" >&2; exit 5');
     await expect(run('')).rejects.toThrow('no gateway');
+  });
+
+  it('needs the manager’s dashboard for its command line, which is enabled once', async () => {
+    writeFileSync(join(dir, 'ceph'), `#!/bin/sh
+echo "$*" >>"${dir}/calls"
+case "$*" in
+  "mgr module ls"*) grep -q enable "${dir}/calls" && echo '{"enabled_modules":["cephadm","dashboard"]}' || echo '{"enabled_modules":["cephadm"]}';;
+  "orch status"*) echo '{"available": true}';;
+esac
+`);
+    chmodSync(join(dir, 'ceph'), 0o755);
+    const enable = () => runSteps('ceph', managerSteps(wanted('')), () => Promise.resolve([]), () => undefined);
+    expect((await enable()).map(({ changed }) => changed)).toEqual([true]);
+    expect(readFileSync(join(dir, 'calls'), 'utf8')).toContain('mgr module enable dashboard\n');
+    expect((await enable()).map(({ changed }) => changed)).toEqual([false]);
+    expect(managerSteps(wanted('a/nvmeof-cli:1.4'))).toEqual([]);
   });
 });

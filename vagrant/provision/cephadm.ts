@@ -6,7 +6,7 @@ import { checkRelease } from './base.js';
 import { imagesStep, until } from './ceph.js';
 import { filesStep } from './files.js';
 import type { CephadmDescription } from './node.js';
-import { nvmeofSteps } from './nvmeof-cli.js';
+import { managerSteps, nvmeofSteps } from './nvmeof-cli.js';
 import type { Step } from './step.js';
 
 const dir = '/etc/pathproof';
@@ -107,6 +107,7 @@ export function cephadmSteps(wanted: CephadmDescription): Step[] {
       evidence,
     },
     imagesStep(wanted),
+    ...(wanted.nvmeof === undefined ? [] : managerSteps(wanted.nvmeof)),
     ...gateways.map(({ name }, index): Step => ({
       title: `orch: ${service} on ${name}`,
       isDone: async () => await runs(service, name),

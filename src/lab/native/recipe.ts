@@ -16,6 +16,8 @@ export interface NativeRecipe {
 const daemonPackages = [
   'ceph-mon', 'ceph-mgr', 'ceph-mgr-cephadm', 'ceph-osd', 'ceph-volume', 'ceph-common', 'ceph-base', 'lvm2', 'udev', 'ca-certificates', 'hostname', 'iproute2',
   'procps', 'util-linux', 'kmod',
+  // `ceph nvmeof …`, for the real ceph-nvmeof.
+  'ceph-mgr-dashboard', 'python3-grpcio', 'python3-protobuf',
   // The gateway: its program, and librbd behind an NBD socket.
   'nodejs', 'qemu-utils', 'qemu-system-common', 'qemu-block-extra',
 ];

@@ -8,7 +8,7 @@ import { ensureSpdk } from './spdk-program.js';
 /** What the monitor client is built with, and the protocol files of Python. */
 const buildPackages = [
   'build-essential', 'cmake', 'ninja-build', 'pkgconf', 'python3', 'python3-yaml', 'python3-jinja2', 'libgrpc++-dev', 'libprotobuf-dev', 'protobuf-compiler', 'protobuf-compiler-grpc',
-  'libboost-dev', 'libboost-thread-dev', 'libboost-iostreams-dev', 'libfmt-dev', 'librados-dev', 'libssl-dev', 'libblkid-dev', 'libudev-dev', 'libxxhash-dev', 'ca-certificates',
+  'libboost-dev', 'libboost-thread-dev', 'libboost-iostreams-dev', 'libfmt-dev', 'librados-dev', 'libssl-dev', 'libblkid-dev', 'libudev-dev', 'libxxhash-dev', 'libcap-dev', 'ca-certificates',
 ];
 /** In the image: what its Python programs import (pyproject.toml), and what the monitor client is linked with. */
 const imagePackages = [

@@ -7,7 +7,7 @@ import { sleep } from '../../../util/clock.js';
 import { messageOf } from '../../../util/errors.js';
 import { CephadmService } from '../../cephadm/cephadm-service.js';
 import { hostOfGatewayId, sameNames } from '../../cephadm/names.js';
-import { isListed, nvmeofObjects, nvmeofStatus } from '../../cephadm/nvmeof-subsystem.js';
+import { isListed, nvmeofObjects, nvmeofStatus, type NvmeofDialect, type NvmeofSubsystem } from '../../cephadm/nvmeof-subsystem.js';
 import { removeMachineParts } from '../../machine-parts.js';
 import { cephHost, cephNvmeofServiceYaml, gatewayServiceYaml, serviceName, type ClusterSpec } from '../../native/cluster-spec.js';
 import { daemonImage } from '../../native/host-files.js';
@@ -41,6 +41,9 @@ const cliName = 'foreign-cli';
 /** `ceph`, `rbd` and `rados` as an administrator of cephadm's has them who has not installed them: in a container. */
 const cliScript = (program: string): string => `#!/bin/sh\nexec podman exec -i ${cliName} ${program} "$@"\n`;
 
+/** None, so that there are hosts for them, and images; of our own image; or the real ceph-nvmeof. */
+export type ForeignGateways = 'none' | 'own' | CephNvmeofImage;
+
 /**
  * Hosts that somebody else has made: a cluster of cephadm's with gateways that serve I/O, and a Linux machine, with nothing of a harness on
  * them but what a gateway's container is. They are reached by an ssh_config. The parts are those of the native lab.
@@ -66,11 +69,8 @@ export class ForeignCephadm {
     this.#registration = parts.registration;
   }
 
-  /**
-   * Makes all of it, with the plan's gateways, namespaces and first host. `gateways`: none, so that there are hosts for them, and images; of our own
-   * image; or the real ceph-nvmeof.
-   */
-  static async start(plan: Plan, say: (line: string) => void, { gateways }: { gateways: 'none' | 'own' | CephNvmeofImage }): Promise<ForeignCephadm> {
+  /** Makes all of it, with the plan's gateways, namespaces and first host. */
+  static async start(plan: Plan, say: (line: string) => void, { gateways }: { gateways: ForeignGateways }): Promise<ForeignCephadm> {
     await new NativeProvider().prepare(plan, { progress: (node, text) => say(`${node}: ${text}`), signal: new AbortController().signal, logDir: join(labsDir(), 'foreign-logs') });
     const images = await ensureNativeImages(nativeRecipe(), { progress: say });
     const image = await ensureImage(defaultRecipe(), { progress: say });
@@ -185,41 +185,58 @@ export class ForeignCephadm {
     await this.untilServing();
   }
 
-  /** Imports the image where gateways are to run, lets cephadm deploy them, and makes the subsystem by their own command line, as their owner would. */
+  /** Imports the image where gateways are to run, lets cephadm deploy them, and makes the subsystem by the manager's command line, as their owner would. */
   async #deployCephNvmeof(plan: Plan, { tar, version }: CephNvmeofImage, say: (line: string) => void): Promise<void> {
     const image = `localhost/ceph-nvmeof:${version}`;
-    const { gatewayHosts, pool, group } = this.#spec;
+    const { gatewayHosts } = this.#spec;
     await cp(tar, join(this.#machines.programsDir, 'ceph-nvmeof.tar'));
     say(`ceph-nvmeof ${version}, deployed by cephadm`);
     const config = ['ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'ENV LANG=C.UTF-8', 'ENV PYTHONUNBUFFERED=1', `LABEL io.ceph.version=${version}`, 'WORKDIR /src', 'ENTRYPOINT ["python3", "-m", "control"]', 'CMD ["-c", "/src/ceph-nvmeof.conf"]'];
     await Promise.all(gatewayHosts.map((name) => this.on(name, `podman import --quiet ${config.map((change) => `--change '${change}'`).join(' ')} /opt/pathproof/ceph-nvmeof.tar ${image}`)));
-    await this.on(cephHost, `ceph config set mgr mgr/cephadm/container_image_nvmeof ${image}`);
+    await this.on(cephHost, `ceph config set mgr mgr/cephadm/container_image_nvmeof ${image} && ceph config set mgr mgr/dashboard/ssl false && ceph mgr module enable dashboard`);
+    await this.#cluster.untilReady();
     // Without huge pages, which the machine does not have, and with SPDK that sleeps where there is nothing to do: two processors are there for all hosts.
-    const specification = cephNvmeofServiceYaml(this.#spec, gatewayHosts, { spdk_mem_size: 768, tgt_cmd_extra_args: '--interrupt-mode --cpumask=0x1' });
-    await this.#cluster.ceph('orch apply -i -', { input: specification });
-    await this.#until(async () => (await this.gateways()).length === gatewayHosts.length, () => 'cephadm deploys no gateways');
-    const cli = async (words: readonly string[]): Promise<string> => {
-      // Until its gRPC server is up the gateway refuses the connection.
-      const stdout = await this.on(gatewayHosts[0]!, `podman exec $(podman ps --quiet --filter name=nvmeof) python3 -m control.cli --output stdio --format json --server-address ${addressOf('a', gatewayHosts[0]!)} --server-port 5500 ${words.map((word) => shellQuote(word)).join(' ')}`);
-      if (nvmeofStatus(stdout) > 0) throw new Error(stdout);
-      return stdout;
-    };
-    const objects = nvmeofObjects({
-      nqn: plan.topology.nqn, pool, group, listeners: gatewayHosts.map((host) => ({ host, address: addressOf('a', host), port: gatewayPort })),
-      namespaces: plan.topology.namespaces.map(({ image: name, anaGroup, nsid, uuid }) => ({ image: name, anaGroup, identity: { nsid, uuid } })),
-    }, 'gateway');
-    for (const { title, list, find, add } of objects) {
-      say(`ceph-nvmeof: ${title}`);
+    const fields = { spdk_mem_size: 768, tgt_cmd_extra_args: '--interrupt-mode --cpumask=0x1', prometheus_startup_delay: 86_400 };
+    // One more each time: the monitor gives out ANA groups in the order of creation.
+    for (const [index, name] of gatewayHosts.entries()) {
+      await this.#cluster.ceph('orch apply -i -', { input: cephNvmeofServiceYaml(this.#spec, gatewayHosts.slice(0, index + 1), fields) });
+      await this.#until(async () => (await this.gateways()).some(({ host }) => host === name), () => `cephadm deploys no gateway on ${name}`);
+    }
+    for (const { title, list, find, add } of nvmeofObjects(this.#subsystem(plan), 'manager')) {
+      say(`ceph nvmeof: ${title}`);
       let answer = '';
-      await this.#until(() => cli(list).then((output) => (answer = output) !== '', (error: unknown) => {
+      // A gateway's own server is up some seconds after its container, and the manager knows of a group only then.
+      await this.#until(() => this.nvmeof(list, 'manager').then((output) => (answer = output) !== '', (error: unknown) => {
         answer = messageOf(error);
         return false;
       }), () => answer);
       if (isListed(answer, find)) throw new Error(`${title} is there already`);
-      await cli(add);
-      if (!isListed(await cli(list), find)) throw new Error(`${title} was made and is not there`);
+      await this.nvmeof(add, 'manager');
+      for (const dialect of ['manager', 'gateway'] as const) if (!isListed(await this.nvmeof(list, dialect), find)) throw new Error(`${title} was made, and the ${dialect}'s command line does not have it`);
     }
+    // cephadm tells it of each gateway that it deploys, which takes it a while, and nobody asks it any more.
+    await this.on(cephHost, 'ceph mgr module disable dashboard');
+    await this.#cluster.untilReady();
     await this.untilServing();
+  }
+
+  /** Prints what the manager's command line says, or ceph-nvmeof's own in the first gateway's container; JSON. */
+  async nvmeof(words: readonly string[], dialect: NvmeofDialect): Promise<string> {
+    const quoted = words.map((word) => shellQuote(word)).join(' ');
+    const gateway = this.#spec.gatewayHosts[0]!;
+    const stdout = dialect === 'manager'
+      ? await this.on(cephHost, `ceph nvmeof ${quoted} --format json`)
+      : await this.on(gateway, `podman exec $(podman ps --quiet --filter name=nvmeof) python3 -m control.cli --output stdio --format json --server-address ${addressOf('a', gateway)} --server-port 5500 ${quoted}`);
+    if (nvmeofStatus(stdout) > 0) throw new Error(stdout);
+    return stdout;
+  }
+
+  #subsystem({ topology: { nqn, namespaces } }: Plan): NvmeofSubsystem {
+    const { gatewayHosts, pool, group } = this.#spec;
+    return {
+      nqn, pool, group, listeners: gatewayHosts.map((host) => ({ host, address: addressOf('a', host), port: gatewayPort })),
+      namespaces: namespaces.map(({ image, anaGroup, nsid, uuid }) => ({ image, anaGroup, identity: { nsid, uuid } })),
+    };
   }
 
   async #until(reached: () => Promise<boolean>, problem: () => string): Promise<void> {

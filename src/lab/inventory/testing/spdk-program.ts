@@ -17,7 +17,7 @@ const program = 'nvmf_tgt';
 /**
  * SPDK's target as ceph-nvmeof has it, built from Debian: the source package `ceph` contains ceph-nvmeof, and that SPDK (with DPDK), as git
  * submodules (src/nvmeof/gateway/spdk). With all libraries that it needs, in one folder that may lie anywhere: hosts of a test have none of
- * them. Needs root. Resolves to the folder, which is in the cache: `bin/nvmf_tgt`. Rejects with SPDK_SOURCE where the source cannot be had.
+ * them. Needs root. Resolves to the folder, which is in the cache: `bin/nvmf_tgt`. Rejects with CEPH_SOURCE where the source cannot be had.
  */
 export async function ensureSpdk(progress: (line: string) => void): Promise<string> {
   return builtFromSource({
