@@ -212,7 +212,9 @@ export class ForeignCephadm {
       }), () => answer);
       if (isListed(answer, find)) throw new Error(`${title} is there already`);
       await this.nvmeof(add, 'manager');
-      for (const dialect of ['manager', 'gateway'] as const) if (!isListed(await this.nvmeof(list, dialect), find)) throw new Error(`${title} was made, and the ${dialect}'s command line does not have it`);
+    }
+    for (const dialect of ['manager', 'gateway'] as const) {
+      for (const { title, list, find } of nvmeofObjects(this.#subsystem(plan), dialect)) if (!isListed(await this.nvmeof(list, dialect), find)) throw new Error(`${title} was made, and the ${dialect}'s command line does not have it`);
     }
     // cephadm tells it of each gateway that it deploys, which takes it a while, and nobody asks it any more.
     await this.on(cephHost, 'ceph mgr module disable dashboard');
