@@ -35,7 +35,7 @@ describe.skipIf(!wanted)('an inventory of the real ceph-nvmeof', () => {
   const exported = (): Promise<string> => foreign.on('ceph', `ceph orch ls --service_name ${foreign.service} --export`);
   /** As ceph-nvmeof's own command line has them. */
   const listed = async (): Promise<string[]> => {
-    const said = JSON.parse(await foreign.nvmeof(['listener', 'list', '--subsystem', lab.plan.topology.nqn], 'gateway')) as { listeners: { host_name: string; traddr: string; trsvcid: number }[] };
+    const said = JSON.parse(await foreign.nvmeof.cli(['listener', 'list', '--subsystem', lab.plan.topology.nqn], 'gateway')) as { listeners: { host_name: string; traddr: string; trsvcid: number }[] };
     return said.listeners.map(({ host_name: host, traddr, trsvcid }) => `${host} ${traddr}:${trsvcid}`).sort();
   };
   const failover = (scenario: string): Promise<{ code: number | null; out: string }> => lab.prove(['failover', '--filter', scenario, '--results', join(lab.dir, scenario)]);

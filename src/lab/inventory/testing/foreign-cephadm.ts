@@ -4,19 +4,17 @@ import { join } from 'node:path';
 import { parseNvmeGwShow, type NvmeGwShow } from '../../../monitor/show-parser.js';
 import type { Plan } from '../../../plan/types.js';
 import { sleep } from '../../../util/clock.js';
-import { messageOf } from '../../../util/errors.js';
 import { CephadmService } from '../../cephadm/cephadm-service.js';
 import { hostOfGatewayId, sameNames } from '../../cephadm/names.js';
-import { isListed, nvmeofObjects, nvmeofStatus, type NvmeofDialect, type NvmeofSubsystem } from '../../cephadm/nvmeof-subsystem.js';
 import { removeMachineParts } from '../../machine-parts.js';
-import { cephHost, cephNvmeofServiceYaml, gatewayServiceYaml, serviceName, type ClusterSpec } from '../../native/cluster-spec.js';
+import { cephHost, gatewayServiceYaml, serviceName, type ClusterSpec } from '../../native/cluster-spec.js';
 import { daemonImage } from '../../native/host-files.js';
 import { ensureNativeImages } from '../../native/images.js';
 import { labsDir } from '../../native/labs-dir.js';
 import { NativeCluster } from '../../native/native-cluster.js';
 import type { NativeHost } from '../../native/native-host.js';
 import { NativeMachines } from '../../native/native-machines.js';
-import { gatewayPort, installGatewayProgram, servedOf } from '../../native/programs.js';
+import { installGatewayProgram, servedOf } from '../../native/programs.js';
 import { clusterSpecOf, NativeProvider } from '../../native/provider.js';
 import { nativeRecipe } from '../../native/recipe.js';
 import { ClusterSnapshot } from '../../native/snapshot.js';
@@ -30,8 +28,8 @@ import { ensureKeys } from '../../qemu/vm/keys.js';
 import { managementNetwork } from '../../qemu/vm/role.js';
 import { QemuVm } from '../../qemu/vm/vm.js';
 import { LabRegistration } from '../../registry.js';
-import { shellQuote } from '../../ssh/connection.js';
 import type { CephNvmeofImage } from './ceph-nvmeof-image.js';
+import { CephNvmeofService } from './ceph-nvmeof-service.js';
 import { addProgram } from './spdk-program.js';
 
 /** A place on the fabric from which the native hosts can be reached: its name is that of an initiator that is none. */
@@ -52,6 +50,8 @@ export class ForeignCephadm {
   readonly dir: string;
   readonly accel: 'kvm' | 'tcg';
   readonly access: { fsid: string; monHosts: readonly string[] };
+  /** The real gateways, where it has them. */
+  readonly nvmeof: CephNvmeofService;
   readonly #machines: NativeMachines;
   readonly #cluster: NativeCluster;
   readonly #vm: QemuVm;
@@ -67,6 +67,10 @@ export class ForeignCephadm {
     this.#vm = parts.vm;
     this.#spec = parts.spec;
     this.#registration = parts.registration;
+    this.nvmeof = new CephNvmeofService({
+      spec: parts.spec, cluster: this.#cluster, programsDir: parts.machines.programsDir, on: (name, command) => this.on(name, command),
+      gatewayHosts: async () => (await this.gateways()).map(({ host }) => host),
+    });
   }
 
   /** Makes all of it, with the plan's gateways, namespaces and first host. */
@@ -101,7 +105,10 @@ export class ForeignCephadm {
       const foreign = new ForeignCephadm({ dir, accel, access: snapshot.access()!, machines, vm, spec, registration });
       await foreign.#installCli();
       if (gateways === 'own') await foreign.#deploy(plan, say);
-      else if (gateways !== 'none') await foreign.#deployCephNvmeof(plan, gateways, say);
+      else if (gateways !== 'none') {
+        await foreign.nvmeof.deploy(plan.topology, gateways, say);
+        await foreign.untilServing();
+      }
       await foreign.#openSsh(keys.userPublic);
       return foreign;
     } catch (error) {
@@ -183,70 +190,6 @@ export class ForeignCephadm {
     });
     await service.place(this.#spec.gatewayHosts);
     await this.untilServing();
-  }
-
-  /** Imports the image where gateways are to run, lets cephadm deploy them, and makes the subsystem by the manager's command line, as their owner would. */
-  async #deployCephNvmeof(plan: Plan, { tar, version }: CephNvmeofImage, say: (line: string) => void): Promise<void> {
-    const image = `localhost/ceph-nvmeof:${version}`;
-    const { gatewayHosts } = this.#spec;
-    await cp(tar, join(this.#machines.programsDir, 'ceph-nvmeof.tar'));
-    say(`ceph-nvmeof ${version}, deployed by cephadm`);
-    const config = ['ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'ENV LANG=C.UTF-8', 'ENV PYTHONUNBUFFERED=1', `LABEL io.ceph.version=${version}`, 'WORKDIR /src', 'ENTRYPOINT ["python3", "-m", "control"]', 'CMD ["-c", "/src/ceph-nvmeof.conf"]'];
-    await Promise.all(gatewayHosts.map((name) => this.on(name, `podman import --quiet ${config.map((change) => `--change '${change}'`).join(' ')} /opt/pathproof/ceph-nvmeof.tar ${image}`)));
-    await this.on(cephHost, `ceph config set mgr mgr/cephadm/container_image_nvmeof ${image} && ceph config set mgr mgr/dashboard/ssl false && ceph mgr module enable dashboard`);
-    await this.#cluster.untilReady();
-    // Without huge pages, which the machine does not have, and with SPDK that sleeps where there is nothing to do: two processors are there for all hosts.
-    const fields = { spdk_mem_size: 768, tgt_cmd_extra_args: '--interrupt-mode --cpumask=0x1', prometheus_startup_delay: 86_400 };
-    // One more each time: the monitor gives out ANA groups in the order of creation.
-    for (const [index, name] of gatewayHosts.entries()) {
-      await this.#cluster.ceph('orch apply -i -', { input: cephNvmeofServiceYaml(this.#spec, gatewayHosts.slice(0, index + 1), fields) });
-      await this.#until(async () => (await this.gateways()).some(({ host }) => host === name), () => `cephadm deploys no gateway on ${name}`);
-    }
-    for (const { title, list, find, add } of nvmeofObjects(this.#subsystem(plan), 'manager')) {
-      say(`ceph nvmeof: ${title}`);
-      let answer = '';
-      // A gateway's own server is up some seconds after its container, and the manager knows of a group only then.
-      await this.#until(() => this.nvmeof(list, 'manager').then((output) => (answer = output) !== '', (error: unknown) => {
-        answer = messageOf(error);
-        return false;
-      }), () => answer);
-      if (isListed(answer, find)) throw new Error(`${title} is there already`);
-      await this.nvmeof(add, 'manager');
-    }
-    for (const dialect of ['manager', 'gateway'] as const) {
-      for (const { title, list, find } of nvmeofObjects(this.#subsystem(plan), dialect)) if (!isListed(await this.nvmeof(list, dialect), find)) throw new Error(`${title} was made, and the ${dialect}'s command line does not have it`);
-    }
-    // cephadm tells it of each gateway that it deploys, which takes it a while, and nobody asks it any more.
-    await this.on(cephHost, 'ceph mgr module disable dashboard');
-    await this.#cluster.untilReady();
-    await this.untilServing();
-  }
-
-  /** Prints what the manager's command line says, or ceph-nvmeof's own in the first gateway's container; JSON. */
-  async nvmeof(words: readonly string[], dialect: NvmeofDialect): Promise<string> {
-    const quoted = words.map((word) => shellQuote(word)).join(' ');
-    const gateway = this.#spec.gatewayHosts[0]!;
-    const stdout = dialect === 'manager'
-      ? await this.on(cephHost, `ceph nvmeof ${quoted} --format json`)
-      : await this.on(gateway, `podman exec $(podman ps --quiet --filter name=nvmeof) python3 -m control.cli --output stdio --format json --server-address ${addressOf('a', gateway)} --server-port 5500 ${quoted}`);
-    if (nvmeofStatus(stdout) > 0) throw new Error(stdout);
-    return stdout;
-  }
-
-  #subsystem({ topology: { nqn, namespaces } }: Plan): NvmeofSubsystem {
-    const { gatewayHosts, pool, group } = this.#spec;
-    return {
-      nqn, pool, group, listeners: gatewayHosts.map((host) => ({ host, address: addressOf('a', host), port: gatewayPort })),
-      namespaces: namespaces.map(({ image, anaGroup, nsid, uuid }) => ({ image, anaGroup, identity: { nsid, uuid } })),
-    };
-  }
-
-  async #until(reached: () => Promise<boolean>, problem: () => string): Promise<void> {
-    const deadline = Date.now() + 60_000;
-    while (!(await reached())) {
-      if (Date.now() >= deadline) throw new Error(problem());
-      await sleep(500);
-    }
   }
 
   async untilServing(maxMs = 60_000): Promise<void> {
