@@ -1,5 +1,5 @@
 import { $ } from 'zx/core';
-import { isListed, nvmeofObjects, nvmeofStatus } from '../../src/lab/cephadm/nvmeof-subsystem.js';
+import { isListed, nvmeofObjects, nvmeofStatus, whenGroupsAreKnown } from '../../src/lab/cephadm/nvmeof-subsystem.js';
 import { until } from './ceph.js';
 import type { CephNvmeof } from './node.js';
 import type { Step } from './step.js';
@@ -48,7 +48,7 @@ export function nvmeofSteps(wanted: CephNvmeof): Step[] {
     ...objects.map(({ title, list, find, add }): Step => ({
       title: `nvmeof: ${title}`,
       isDone: async () => isListed(await run(list), find),
-      make: async () => void await run(add),
+      make: async () => void await whenGroupsAreKnown(() => run(add)),
     })),
   ];
 }

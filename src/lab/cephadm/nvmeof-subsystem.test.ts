@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isListed, nvmeofObjects, nvmeofStatus, type NvmeofSubsystem } from './nvmeof-subsystem.js';
+import { isListed, nvmeofObjects, nvmeofStatus, whenGroupsAreKnown, type NvmeofSubsystem } from './nvmeof-subsystem.js';
 
 const wanted: NvmeofSubsystem = {
   nqn: 'nqn.2026-01.io.example:a', pool: 'rbd', group: 'g', listeners: [{ host: 'gw1', address: '192.0.2.101', port: 4_420 }],
@@ -26,6 +26,17 @@ describe('the subsystem of real gateways', () => {
     expect(isListed('{"allow_any_host":false,"hosts":[]}', 'allow_any_host')).toBe(false);
     expect(isListed('{"allow_any_host":true,"hosts":[]}', 'allow_any_host')).toBe(true);
     expect(isListed('nothing', 'img1')).toBe(false);
+  });
+
+  it('is made once the gateways know of the group, and any other refusal is one at once', async () => {
+    let asked = 0;
+    const add = (problem: string, times: number) => (): Promise<string> => (++asked <= times ? Promise.reject(new Error(problem)) : Promise.resolve('made'));
+    expect(await whenGroupsAreKnown(add('Load balancing group 2 doesn\'t exist', 1), 5_000)).toBe('made');
+    expect(asked).toBe(2);
+    asked = 0;
+    await expect(whenGroupsAreKnown(add('image is already used', 1), 5_000)).rejects.toThrow('image is already used');
+    expect(asked).toBe(1);
+    await expect(whenGroupsAreKnown(add('Load balancing group 9 doesn\'t exist', 99), 5)).rejects.toThrow(/doesn't exist/);
   });
 
   it('was refused where the answer says so', () => {

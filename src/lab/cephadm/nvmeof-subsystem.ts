@@ -1,3 +1,6 @@
+import { sleep } from '../../util/clock.js';
+import { messageOf } from '../../util/errors.js';
+
 /** The subsystem that a group of real gateways (ceph-nvmeof) is to serve. */
 export interface NvmeofSubsystem {
   nqn: string;
@@ -38,6 +41,26 @@ export function nvmeofObjects({ nqn, listeners, namespaces, pool, group }: Nvmeo
       ],
     })),
   ];
+}
+
+/**
+ * How long a namespace may be refused because its load-balancing group "doesn't exist": a gateway asks the monitor for the group's gateways every
+ * 10 s at most (ceph-nvmeof, control/cephutils.py, get_number_created_gateways), and one that has just come is not among them. Milliseconds.
+ */
+const groupsKnownMaxMs = 20_000;
+const retryMs = 1_000;
+
+/** Repeats what makes an object until it succeeds, for as long as a refusal may be one of those. */
+export async function whenGroupsAreKnown<T>(add: () => Promise<T>, maxMs = groupsKnownMaxMs): Promise<T> {
+  const deadline = Date.now() + maxMs;
+  for (;;) {
+    try {
+      return await add();
+    } catch (error) {
+      if (!/doesn't exist/.test(messageOf(error)) || Date.now() >= deadline) throw error;
+      await sleep(Math.min(retryMs, maxMs));
+    }
+  }
 }
 
 /** What a gateway answers with: a status of its own, an errno. A refusal may be told by that alone. */

@@ -2,8 +2,8 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Topology } from '../../../plan/types.js';
 import { sleep } from '../../../util/clock.js';
-import { messageOf } from '../../../util/errors.js';
-import { isListed, nvmeofObjects, nvmeofStatus, type NvmeofDialect, type NvmeofSubsystem } from '../../cephadm/nvmeof-subsystem.js';
+import { messageOf, PathproofError } from '../../../util/errors.js';
+import { isListed, nvmeofObjects, nvmeofStatus, whenGroupsAreKnown, type NvmeofDialect, type NvmeofSubsystem } from '../../cephadm/nvmeof-subsystem.js';
 import { cephHost, cephNvmeofServiceYaml, type ClusterSpec } from '../../native/cluster-spec.js';
 import type { NativeCluster } from '../../native/native-cluster.js';
 import { gatewayPort } from '../../native/programs.js';
@@ -71,9 +71,13 @@ export class CephNvmeofService {
     const { spec, on } = this.#o;
     const quoted = words.map((word) => shellQuote(word)).join(' ');
     const gateway = spec.gatewayHosts[0]!;
-    const stdout = dialect === 'manager'
-      ? await on(cephHost, `ceph nvmeof ${quoted} --format json`)
-      : await on(gateway, `podman exec $(podman ps --quiet --filter name=nvmeof) python3 -m control.cli --output stdio --format json --server-address ${addressOf('a', gateway)} --server-port ${serverPort} ${quoted}`);
+    const [host, command] = dialect === 'manager'
+      ? [cephHost, `ceph nvmeof ${quoted} --format json`]
+      : [gateway, `podman exec $(podman ps --quiet --filter name=nvmeof) python3 -m control.cli --output stdio --format json --server-address ${addressOf('a', gateway)} --server-port ${serverPort} ${quoted}`];
+    const stdout = await on(host, command).catch((error: unknown) => {
+      // What it said is the reason.
+      throw error instanceof PathproofError ? new Error([error.message, ...error.details].join('\n'), { cause: error }) : error;
+    });
     if (nvmeofStatus(stdout) > 0) throw new Error(stdout);
     return stdout;
   }
@@ -94,7 +98,7 @@ export class CephNvmeofService {
         return false;
       }), () => answer);
       if (isListed(answer, find)) throw new Error(`${title} is there already`);
-      await this.cli(add, 'manager');
+      await whenGroupsAreKnown(() => this.cli(add, 'manager'));
     }
     for (const dialect of ['manager', 'gateway'] as const) {
       for (const { title, list, find } of nvmeofObjects(subsystem, dialect)) if (!isListed(await this.cli(list, dialect), find)) throw new Error(`${title} was made, and the ${dialect}'s command line does not have it`);
