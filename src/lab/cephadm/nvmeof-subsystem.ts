@@ -20,6 +20,11 @@ export interface NvmeofObject { title: string; list: string[]; find: string; add
  */
 export type NvmeofDialect = 'manager' | 'gateway';
 
+/** Words that name a listener, in both dialects. */
+export function listenerWords({ host, address, port }: NvmeofSubsystem['listeners'][number]): string[] {
+  return ['--host-name', host, '--traddr', address, '--trsvcid', String(port)];
+}
+
 /** What makes the subsystem, in this order: itself, its listeners, hosts and namespaces, each in its load-balancing group. */
 export function nvmeofObjects({ nqn, listeners, namespaces, pool, group }: NvmeofSubsystem, dialect: NvmeofDialect): NvmeofObject[] {
   const isManager = dialect === 'manager';
@@ -28,9 +33,9 @@ export function nvmeofObjects({ nqn, listeners, namespaces, pool, group }: Nvmeo
   const image = isManager ? '--rbd-image-name' : '--rbd-image';
   return [
     { title: `subsystem ${nqn}`, list: ['subsystem', 'list', ...inGroup], find: nqn, add: ['subsystem', 'add', subsystem, nqn, ...(isManager ? ['--no-group-append=true'] : ['--no-group-append']), ...inGroup] },
-    ...listeners.map(({ host, address, port }): NvmeofObject => ({
-      title: `listener ${address}:${port} at ${host}`, list: ['listener', 'list', subsystem, nqn, ...inGroup], find: address,
-      add: ['listener', 'add', subsystem, nqn, '--host-name', host, '--traddr', address, '--trsvcid', String(port), ...inGroup],
+    ...listeners.map((listener): NvmeofObject => ({
+      title: `listener ${listener.address}:${listener.port} at ${listener.host}`, list: ['listener', 'list', subsystem, nqn, ...inGroup], find: listener.address,
+      add: ['listener', 'add', subsystem, nqn, ...listenerWords(listener), ...inGroup],
     })),
     { title: 'any host', list: ['host', 'list', subsystem, nqn, ...inGroup], find: 'allow_any_host', add: ['host', 'add', subsystem, nqn, '--host-nqn', '*', ...inGroup] },
     ...namespaces.map(({ image: name, anaGroup, identity }): NvmeofObject => ({

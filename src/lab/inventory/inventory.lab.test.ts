@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -22,7 +22,7 @@ import { parseInventory } from './file.js';
 import { HostConnections, hostNamedRoute } from './hosts.js';
 import { readJournal, UndoJournal } from './journal.js';
 import { NftLinks } from './links.js';
-import { commandsOfRun, unforeseen } from './testing/foreseen.js';
+import { commandsOfLastRun, unforeseen } from './testing/foreseen.js';
 import { pathproofProcess } from './testing/pathproof-process.js';
 import { PowerSwitch } from './testing/power-switch.js';
 import { healInventory } from './undo.js';
@@ -175,8 +175,7 @@ ${design.ceph.images.map(({ name, megabytes }) => `  - { image: ${name}, mebibyt
     expect(code, out).toBe(0);
     await expectUntouched();
 
-    const runDir = join(results, 'smoke', readdirSync(join(results, 'smoke'))[0]!);
-    const run = commandsOfRun(runDir);
+    const run = commandsOfLastRun(results, 'smoke');
     expect(run.length).toBeGreaterThan(20);
     expect(unforeseen(run, dry.out)).toEqual([]);
   }, runMaxMs);

@@ -49,15 +49,17 @@ export const rebalancePeriodS = 86_400;
  * `unmanaged` cephadm leaves the daemons that there are alone.
  */
 export function gatewayServiceYaml(spec: Pick<ClusterSpec, 'pool' | 'group'>, hosts: readonly string[], options: { unmanaged?: boolean } = {}): string {
-  return stringify({
-    service_type: 'nvmeof', service_id: `${spec.pool}.${spec.group}`, placement: { hosts: [...hosts] },
+  return serviceYaml(spec, hosts, {
     ...(options.unmanaged === true ? { unmanaged: true } : {}),
     extra_container_args: ['--volume=/opt/pathproof:/opt/pathproof:ro', '--volume=/etc/pathproof:/etc/pathproof:ro', '--volume=/run/pathproof:/run/pathproof'],
-    spec: { pool: spec.pool, group: spec.group, spdk_mem_size: 1024, rebalance_period_sec: rebalancePeriodS },
-  });
+  }, { spdk_mem_size: 1024 });
 }
 
 /** The specification of a service of the real ceph-nvmeof; `more`: further fields of it (NvmeofServiceSpec). */
-export function cephNvmeofServiceYaml({ pool, group }: Pick<ClusterSpec, 'pool' | 'group'>, hosts: readonly string[], more: Readonly<Record<string, unknown>> = {}): string {
-  return stringify({ service_type: 'nvmeof', service_id: `${pool}.${group}`, placement: { hosts: [...hosts] }, spec: { pool, group, rebalance_period_sec: rebalancePeriodS, ...more } });
+export function cephNvmeofServiceYaml(spec: Pick<ClusterSpec, 'pool' | 'group'>, hosts: readonly string[], more: Readonly<Record<string, unknown>> = {}): string {
+  return serviceYaml(spec, hosts, {}, more);
+}
+
+function serviceYaml({ pool, group }: Pick<ClusterSpec, 'pool' | 'group'>, hosts: readonly string[], service: object, fields: object): string {
+  return stringify({ service_type: 'nvmeof', service_id: `${pool}.${group}`, placement: { hosts: [...hosts] }, ...service, spec: { pool, group, rebalance_period_sec: rebalancePeriodS, ...fields } });
 }

@@ -1,11 +1,10 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readJournal } from '../journal.js';
 import { ensureCephNvmeof } from '../testing/ceph-nvmeof-image.js';
 import type { ForeignCephadm } from '../testing/foreign-cephadm.js';
 import { ForeignInventory } from '../testing/foreign-inventory.js';
-import { commandsOfRun, unforeseen } from '../testing/foreseen.js';
+import { commandsOfLastRun, unforeseen } from '../testing/foreseen.js';
 import { pathproofProcess } from '../testing/pathproof-process.js';
 
 const wanted = process.env['PATHPROOF_NVMEOF'] === '1';
@@ -25,14 +24,13 @@ describe.skipIf(!wanted)('an inventory of the real ceph-nvmeof', () => {
     const image = await ensureCephNvmeof((line) => console.log(line));
     lab = await ForeignInventory.start({ name: 'nvmeof', gateways: image, yaml: ({ topology }) => `{ kind: ceph-nvmeof, subsystem: "${topology.nqn}" }` });
     ({ foreign } = lab);
-    specification = await exported();
+    specification = await foreign.specification();
     listeners = await listed();
     expect(listeners).toHaveLength(2);
   }, bringUpMaxMs);
 
   afterAll(() => lab?.end(), 120_000);
 
-  const exported = (): Promise<string> => foreign.on('ceph', `ceph orch ls --service_name ${foreign.service} --export`);
   /** As ceph-nvmeof's own command line has them. */
   const listed = async (): Promise<string[]> => {
     const said = JSON.parse(await foreign.nvmeof.cli(['listener', 'list', '--subsystem', lab.plan.topology.nqn], 'gateway')) as { listeners: { host_name: string; traddr: string; trsvcid: number }[] };
@@ -43,7 +41,7 @@ describe.skipIf(!wanted)('an inventory of the real ceph-nvmeof', () => {
   /** Nothing of ours is left on any host; the service, the listeners and the gateways' own groups are as before. */
   async function expectUntouched(): Promise<void> {
     await foreign.untilServing(90_000);
-    expect(await exported()).toBe(specification);
+    expect(await foreign.specification()).toBe(specification);
     expect(await listed()).toEqual(listeners);
     expect(await lab.leftovers()).toBe('');
     expect(readJournal('nvmeof').open).toEqual([]);
@@ -62,8 +60,7 @@ describe.skipIf(!wanted)('an inventory of the real ceph-nvmeof', () => {
     const { code, out } = await lab.prove(['smoke', '--results', results]);
     expect(code, out).toBe(0);
     await expectUntouched();
-    const runDir = join(results, 'smoke', readdirSync(join(results, 'smoke')).sort().at(-1)!);
-    const commands = commandsOfRun(runDir);
+    const commands = commandsOfLastRun(results, 'smoke');
     expect(commands.length).toBeGreaterThan(20);
     expect(unforeseen(commands, dry.out)).toEqual([]);
   }, runMaxMs);
@@ -74,8 +71,7 @@ describe.skipIf(!wanted)('an inventory of the real ceph-nvmeof', () => {
     expect(out).toMatch(/inject gateway\.listeners at gw\d/);
     expect(code, out).toBe(0);
     await expectUntouched();
-    const runs = join(lab.dir, 'listeners-removed', 'failover');
-    const commands = commandsOfRun(join(runs, readdirSync(runs).sort().at(-1)!));
+    const commands = commandsOfLastRun(join(lab.dir, 'listeners-removed'), 'failover');
     expect(commands.some(({ command }) => /'listener' 'del'/.test(command))).toBe(true);
     expect(unforeseen(commands, dry.out)).toEqual([]);
   }, runMaxMs);

@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../../plan/types.js';
 import { readJournal } from '../journal.js';
-import { commandsOfRun, unforeseen } from '../testing/foreseen.js';
+import { commandsOfLastRun, unforeseen } from '../testing/foreseen.js';
 import type { ForeignCephadm } from '../testing/foreign-cephadm.js';
 import { ForeignInventory } from '../testing/foreign-inventory.js';
 import { pathproofProcess } from '../testing/pathproof-process.js';
@@ -26,19 +26,18 @@ describe.skipIf(!wanted)('an inventory of gateways that cephadm has deployed', (
   beforeAll(async () => {
     lab = await ForeignInventory.start({ name: 'cephadm', gateways: 'own', yaml: ({ topology, shape }) => `{ kind: ceph-nvmeof, subsystem: "${topology.nqn}", timers: { disconnectPanicMs: ${shape.timers.disconnectPanicMs} } }` });
     ({ foreign, plan } = lab);
-    specification = await exported();
+    specification = await foreign.specification();
     gateways = await ids();
   }, bringUpMaxMs);
 
   afterAll(() => lab?.end(), 120_000);
 
-  const exported = (): Promise<string> => foreign.on('ceph', `ceph orch ls --service_name ${foreign.service} --export`);
   const ids = async (): Promise<string[]> => (await foreign.gateways()).map(({ id }) => id).sort();
 
   /** Nothing of ours is left on any host; cephadm has its service as before, each gateway serves its own group. */
   async function expectUntouched(): Promise<void> {
     await foreign.untilServing(90_000);
-    expect(await exported()).toBe(specification);
+    expect(await foreign.specification()).toBe(specification);
     expect(await lab.leftovers()).toBe('');
     expect(readJournal('cephadm').open).toEqual([]);
   }
@@ -65,8 +64,7 @@ describe.skipIf(!wanted)('an inventory of gateways that cephadm has deployed', (
     expect(code, out).toBe(0);
     await expectUntouched();
     expect(await ids()).toEqual(gateways);
-    const runDir = join(results, 'smoke', readdirSync(join(results, 'smoke'))[0]!);
-    const commands = commandsOfRun(runDir);
+    const commands = commandsOfLastRun(results, 'smoke');
     expect(commands.length).toBeGreaterThan(20);
     expect(unforeseen(commands, dry.out)).toEqual([]);
   }, runMaxMs);

@@ -1,3 +1,4 @@
+import { listenerWords } from '../../cephadm/nvmeof-subsystem.js';
 import { cephCommand, rbdCommand } from '../commands.js';
 import type { Change } from '../commands.js';
 import { shellQuote } from '../../ssh/connection.js';
@@ -58,20 +59,20 @@ function gatewayCli(inventory: Inventory, words: readonly string[]): string {
   return `podman exec $(podman ps --quiet --filter 'name=${containerNameOf(inventory)}') sh -c '${inside}' sh ${words.map((word) => shellQuote(word)).join(' ')}`;
 }
 
-const listenerWords = (inventory: Inventory, verb: 'list' | 'add' | 'del'): string[] => ['listener', verb, '--subsystem', inventory.gateways.subsystem!];
+const listenerVerb = (inventory: Inventory, verb: 'list' | 'add' | 'del'): string[] => ['listener', verb, '--subsystem', inventory.gateways.subsystem!];
 
 /** Prints the listeners that the subsystem has at all gateways. */
 export function listListeners(inventory: Inventory): string {
-  return gatewayCli(inventory, listenerWords(inventory, 'list'));
+  return gatewayCli(inventory, listenerVerb(inventory, 'list'));
 }
 
 /** The subsystem loses a listener of this gateway, whoever is connected by it. The undo gives it back where it is missing. */
 export function removeListener(inventory: Inventory, host: InventoryHost, address: string): Change {
-  const at = ['--host-name', cephadmHostOf(host), '--traddr', address, '--trsvcid', String(inventory.gateways.port)];
-  const add = gatewayCli(inventory, [...listenerWords(inventory, 'add'), ...at]);
+  const at = listenerWords({ host: cephadmHostOf(host), address, port: inventory.gateways.port });
+  const add = gatewayCli(inventory, [...listenerVerb(inventory, 'add'), ...at]);
   return {
     what: `listener ${address}:${inventory.gateways.port} removed`,
-    command: gatewayCli(inventory, [...listenerWords(inventory, 'del'), ...at, '--force']),
+    command: gatewayCli(inventory, [...listenerVerb(inventory, 'del'), ...at, '--force']),
     undo: `found=$(${listListeners(inventory)}) && { echo "$found" | grep -qF '"traddr": "${address}"' || ${add}; }`,
   };
 }

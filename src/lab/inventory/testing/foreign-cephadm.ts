@@ -151,6 +151,11 @@ export class ForeignCephadm {
     });
   }
 
+  /** Of the gateways' service, as cephadm exports it. */
+  specification(): Promise<string> {
+    return this.on(cephHost, `ceph orch ls --service_name ${this.service} --export`);
+  }
+
   async end(): Promise<void> {
     await this.#machines.collectLogs(join(this.dir, 'logs'));
     await this.#vm.kill();

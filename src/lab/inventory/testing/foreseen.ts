@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandsFile } from '../inventory-lab.js';
 
 export interface RunCommand { host: string; command: string }
 
-/** Every command that a run has executed on a host. */
-export function commandsOfRun(runDir: string): RunCommand[] {
+/** Every command that the last run of a suite has executed on a host. `results`: the folder of all results. */
+export function commandsOfLastRun(results: string, suite: string): RunCommand[] {
+  const runDir = join(results, suite, readdirSync(join(results, suite)).sort().at(-1)!);
   return readFileSync(join(runDir, 'logs', commandsFile), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as RunCommand);
 }
 
